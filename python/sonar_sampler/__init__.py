@@ -1,0 +1,53 @@
+"""Momentum samplers for diffusion models, with a Rust core.
+
+`sample` runs a whole schedule and calls the denoiser back; `Stepper` is the same turned inside out; the
+functions with a step in their name are the pieces, for one's own sampler. Needs only numpy.
+"""
+
+from sonar_sampler._core import (
+    Denoise,
+    Done,
+    Noise,
+    Stepper,
+    __version__,
+    ancestral_step,
+    guidance_step,
+    initial_noise,
+    momentum_step,
+    normalize_reference,
+    sample,
+)
+from sonar_sampler.errors import (
+    ConfigError,
+    DtypeError,
+    LatentError,
+    NumericError,
+    ProtocolError,
+    ScheduleError,
+    SonarError,
+    UnknownOptionError,
+)
+from sonar_sampler.registry import SonarConfig
+
+__all__ = [
+    "ConfigError",
+    "Denoise",
+    "Done",
+    "DtypeError",
+    "LatentError",
+    "Noise",
+    "NumericError",
+    "ProtocolError",
+    "ScheduleError",
+    "SonarConfig",
+    "SonarError",
+    "Stepper",
+    "UnknownOptionError",
+    "__version__",
+    "ancestral_step",
+    "guidance_step",
+    "initial_noise",
+    "momentum_step",
+    "normalize_reference",
+    "sample",
+]

@@ -1,0 +1,191 @@
+"""Every option once: name, type, default, label, range and help.
+
+The command line, the web UI, infotexts and the reference in the documentation are made from this table; the
+values are checked by the Rust core (`src/config.rs`) when a `SonarConfig` is made.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from sonar_sampler import _core
+from sonar_sampler.errors import UnknownOptionError
+
+
+@dataclass(frozen=True)
+class Knob:
+    """How an option is shown: the same words in every host.
+
+    Attributes:
+        label: its name in a user interface and in infotexts.
+        help: one or two sentences that teach what it does.
+        low, high, step: the range and grain of its slider; None for an option without one.
+        choices: the values of an option that is chosen from a list.
+    """
+
+    label: str
+    help: str
+    low: float | None = None
+    high: float | None = None
+    step: float | None = None
+    choices: tuple[str, ...] = ()
+
+
+def _option(default: Any, label: str, help: str, **shown: Any) -> Any:  # noqa: A002 - the word for it
+    return field(default=default, metadata={"knob": Knob(label, help, **shown)})
+
+
+@dataclass(frozen=True)
+class SonarConfig:
+    """All options of a run: frozen, hashable, and checked when it is made (`ConfigError`).
+
+    `momentum`, `momentum_hist`, `ref_factor` and `momentum_sign` also take a sequence with one entry per step.
+    """
+
+    sampler: str = _option(
+        "euler_a",
+        "Sampler",
+        "Euler a adds fresh noise at each step, Euler is deterministic, Naive is Euler with a tiny jitter.",
+        choices=tuple(_core.samplers()),
+    )
+    momentum: float | Sequence[float] = _option(
+        0.95,
+        "Momentum current",
+        "How much of each step follows the model's present direction; the rest follows the history. "
+        "1 switches momentum off, lower values search further away.",
+        low=0.0,
+        high=1.0,
+        step=0.01,
+    )
+    momentum_hist: float | Sequence[float] = _option(
+        0.75,
+        "Momentum history",
+        "How much of the history survives each step. 0 remembers only the last step; "
+        "1 never learns from new steps.",
+        low=0.0,
+        high=1.0,
+        step=0.01,
+    )
+    momentum_hist_init: str = _option(
+        "zero",
+        "Momentum history init",
+        "What the history is before the first step. zero: nothing, which weakens the first step by Momentum "
+        "current; rand_init: the initial noise, a strong effect by design; rand_new: a fresh draw from the seed.",
+        choices=("zero", "rand_init", "rand_new"),
+    )
+    momentum_sign: str | Sequence[str] = _option(
+        "pos",
+        "Momentum sign",
+        "pos adds the history and smooths; neg subtracts it and sharpens, but grows with the number of steps "
+        "(use few steps or a high Momentum history); rand tosses a coin per step, from the image's seed.",
+        choices=("pos", "neg", "rand"),
+    )
+    ref_method: str = _option(
+        "linear",
+        "Reference method",
+        "How a reference image pulls. linear: blends the latent with it; euler: takes a small step towards it.",
+        choices=("linear", "euler"),
+    )
+    ref_factor: float | Sequence[float] = _option(
+        0.02,
+        "Reference factor",
+        "How strongly the reference pulls at each step; negative pushes away, 0 is off. "
+        "The number is used as it stands (the original extension divided it by 10).",
+        low=-1.0,
+        high=1.0,
+        step=0.01,
+    )
+    ref_start: int | float = _option(
+        0.0,
+        "Reference start",
+        "First step at which the reference pulls: a step number such as 3, or a fraction such as 25% or 0.25.",
+    )
+    ref_stop: int | float = _option(
+        0.75,
+        "Reference stop",
+        "Last step at which the reference pulls, inclusive: a step number, or a fraction of the steps.",
+    )
+    eta: float = _option(
+        1.0,
+        "Eta",
+        "Euler a: how much of each step is replaced by fresh noise; 0 makes it Euler.",
+        low=0.0,
+        high=1.0,
+        step=0.01,
+    )
+    s_churn: float = _option(
+        0.0,
+        "Sigma churn",
+        "Euler: how much noise is added before each step.",
+        low=0.0,
+        high=100.0,
+        step=0.1,
+    )
+    s_tmin: float = _option(
+        0.0, "Sigma tmin", "Euler: lowest sigma at which churn acts.", low=0.0, high=10.0, step=0.01
+    )
+    s_tmax: float = _option(math.inf, "Sigma tmax", "Euler: highest sigma at which churn acts.")
+    s_noise: float = _option(
+        1.0,
+        "Sigma noise",
+        "Factor on the noise that Euler a and churn add.",
+        low=0.0,
+        high=1.1,
+        step=0.001,
+    )
+    flow: bool = _option(
+        False,
+        "Flow matching",
+        "For models such as SD3 and Flux, whose sigmas are in [0, 1]; hosts set it from the model.",
+    )
+    exact_last_step: bool = _option(
+        False,
+        "Exact last step",
+        "The step to sigma 0 takes the denoised image as it is; hosts set it where a mask is blended in.",
+    )
+    seed: int | Sequence[int] = _option(
+        0,
+        "Seed",
+        "Image k of a batch uses seed + k; a sequence has one seed per image.",
+    )
+
+    def __post_init__(self) -> None:
+        for name, value in _core.normalize_config(self).items():
+            object.__setattr__(self, name, value)
+
+
+def knobs() -> Mapping[str, Knob]:
+    """The table: option name -> how it is shown, in order."""
+    return {option.name: option.metadata["knob"] for option in fields(SonarConfig)}
+
+
+def default(name: str) -> Any:
+    """The default value of an option."""
+    return next(option.default for option in fields(SonarConfig) if option.name == name)
+
+
+def suggest(name: str, known: Sequence[str]) -> str:
+    """A hint for a misspelt name: the nearest known one, or all of them."""
+    near = difflib.get_close_matches(name, known, n=1)
+    return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+
+
+_make = SonarConfig.__init__
+
+
+@functools.wraps(_make)
+def _checked_make(self: SonarConfig, *args: Any, **options: Any) -> None:
+    known = list(knobs())
+    for name in options:
+        if name not in known:
+            raise UnknownOptionError(f"{name} = {options[name]!r}: no such option; {suggest(name, known)}")
+    _make(self, *args, **options)
+
+
+# A dataclass would raise a bare TypeError for a misspelt option.
+SonarConfig.__init__ = _checked_make  # type: ignore[method-assign]

@@ -1,0 +1,223 @@
+"""The samplers as functions of the k-diffusion shape, for hosts that speak torch.
+
+CPU tensors of float32 and float64 share their memory with the Rust core; a tensor on another device crosses over
+once each way per step. The latent between the steps is float32 for lower precisions, the model sees its own
+device and dtype, and the result has them too.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import torch
+from tqdm.auto import tqdm
+
+from sonar_sampler import ConfigError, Done, DtypeError, Noise, SonarConfig, Stepper
+
+Tensor = torch.Tensor
+Model = Callable[..., Tensor]
+Callback = Callable[[dict[str, Any]], object]
+NoiseSampler = Callable[[Tensor, Tensor], Tensor]
+
+_SHARED = (torch.float32, torch.float64)
+
+
+def sample_sonar_euler(
+    model: Model,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    disable: bool | None = None,
+    s_churn: float | None = None,
+    s_tmin: float | None = None,
+    s_tmax: float | None = None,
+    s_noise: float | None = None,
+    *,
+    config: SonarConfig | None = None,
+    noise_sampler: NoiseSampler | None = None,
+    reference: Tensor | None = None,
+    history: Tensor | None = None,
+) -> Tensor:
+    """Euler with momentum and reference guidance; with momentum 1 it is `k_diffusion.sampling.sample_euler`.
+
+    Args:
+        model: called as `model(x, sigma, **extra_args)` once per step, sigma one value per image; answers the
+            denoised latent. Whatever it raises passes through.
+        x: noised latent (batch, channel, spatial...), of any device and real floating dtype.
+        sigmas: noise levels, one more than there are steps.
+        extra_args: keyword arguments for the model.
+        callback: told `{x, i, sigma, sigma_hat, denoised}` once per step, before x changes.
+        disable: True hides the progress bar.
+        s_churn, s_tmin, s_tmax, s_noise: override those of `config` where given.
+        config: all other options; `SonarConfig()` if None.
+        noise_sampler: called as `noise_sampler(sigma, sigma_next)` when noise is needed (with churn only); None
+            draws from `config.seed`, one stream per image.
+        reference: latent to pull towards, shaped like x or one image of it, not normalised.
+        history: momentum history to start from, shaped like x; overrides `momentum_hist_init`.
+
+    Returns:
+        The latent, in the device and dtype of x. Inputs are not modified.
+
+    Raises:
+        SonarError: of the kind that fits the mistake.
+    """
+    given = {"s_churn": s_churn, "s_tmin": s_tmin, "s_tmax": s_tmax, "s_noise": s_noise}
+    config = _configured(config, "euler", given)
+    return _sample(model, x, sigmas, extra_args, callback, disable, config, noise_sampler, reference, history)
+
+
+def sample_sonar_euler_a(
+    model: Model,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    disable: bool | None = None,
+    eta: float | None = None,
+    s_noise: float | None = None,
+    noise_sampler: NoiseSampler | None = None,
+    *,
+    config: SonarConfig | None = None,
+    reference: Tensor | None = None,
+    history: Tensor | None = None,
+) -> Tensor:
+    """Ancestral Euler with momentum and reference guidance.
+
+    With momentum 1 it is `k_diffusion.sampling.sample_euler_ancestral`. `noise_sampler` is called once for every
+    step that does not end at sigma 0, even with eta 0, as k-diffusion does. The other arguments, the result and
+    the errors are those of `sample_sonar_euler`; `eta` and `s_noise` override those of `config` where given.
+    """
+    config = _configured(config, "euler_a", {"eta": eta, "s_noise": s_noise})
+    return _sample(model, x, sigmas, extra_args, callback, disable, config, noise_sampler, reference, history)
+
+
+def sample_sonar_naive(
+    model: Model,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    disable: bool | None = None,
+    *,
+    config: SonarConfig | None = None,
+    noise_sampler: NoiseSampler | None = None,
+    reference: Tensor | None = None,
+    history: Tensor | None = None,
+) -> Tensor:
+    """Euler with momentum and reference guidance, and a jitter of 1e-5 after every step.
+
+    Arguments, result and errors are those of `sample_sonar_euler`.
+    """
+    config = _configured(config, "naive", {})
+    return _sample(model, x, sigmas, extra_args, callback, disable, config, noise_sampler, reference, history)
+
+
+def _configured(config: SonarConfig | None, sampler: str, given: Mapping[str, float | None]) -> SonarConfig:
+    options = {name: value for name, value in given.items() if value is not None}
+    return replace(config or SonarConfig(), sampler=sampler, **options)  # type: ignore[arg-type]
+
+
+def _sample(
+    model: Model,
+    x: Tensor,
+    sigmas: Tensor,
+    extra_args: Mapping[str, Any] | None,
+    callback: Callback | None,
+    disable: bool | None,
+    config: SonarConfig,
+    noise_sampler: NoiseSampler | None,
+    reference: Tensor | None,
+    history: Tensor | None,
+) -> Tensor:
+    if not callable(model):
+        raise ConfigError(f"model = {model!r}: must be callable")
+    host = _Host(x)
+    sigmas = torch.as_tensor(sigmas)
+    stepper = Stepper(
+        config,
+        sigmas.detach().cpu().to(torch.float64).numpy(),
+        host.array(x, "x"),
+        reference=None if reference is None else host.array(reference, "reference"),
+        history=None if history is None else host.array(history, "history"),
+        record=False,
+        threads=torch.get_num_threads(),
+        sqrt=functools.partial(_sqrt, host.working),
+    )
+    extra_args = extra_args or {}
+    with tqdm(total=len(sigmas) - 1, disable=disable) as progress:
+        while not isinstance(request := stepper.request(), Done):
+            step = stepper.step
+            span = (sigmas[step], sigmas[step + 1])
+            if isinstance(request, Noise):
+                if noise_sampler is None:
+                    stepper.draw()
+                else:
+                    stepper.feed(host.array(noise_sampler(*span), "the noise"))
+                continue
+            latent = host.tensor(request.x)
+            denoised = model(latent, x.new_full((len(x),), request.sigma), **extra_args)
+            if callback is not None:
+                sigma_hat = sigmas.new_tensor(request.sigma)
+                callback({"x": latent, "i": step, "sigma": span[0], "sigma_hat": sigma_hat, "denoised": denoised})
+            if stepper.draws_after_denoising and noise_sampler is not None:
+                answer, noise = host.arrays(denoised, noise_sampler(*span))
+                stepper.feed(answer)
+                stepper.feed(noise)
+            else:
+                noisy = stepper.draws_after_denoising
+                stepper.feed(host.array(denoised, _ANSWER))
+                if noisy:
+                    stepper.draw()
+            progress.update()
+    return host.tensor(stepper.result)
+
+
+@functools.lru_cache(maxsize=4096)
+def _sqrt(dtype: torch.dtype, value: float) -> float:
+    """torch's square root, so that a schedule has k-diffusion's bits: MKL's is not always correctly rounded."""
+    return torch.tensor(value, dtype=dtype).sqrt().item()
+
+
+class _Host:
+    """Where the caller's latents live, and how they get to the core and back."""
+
+    def __init__(self, x: Tensor) -> None:
+        if not isinstance(x, Tensor) or not x.is_floating_point():
+            raise _not_a_latent(x, "x")
+        self._like = x
+        self.working = x.dtype if x.dtype in _SHARED else torch.float32
+
+    def array(self, tensor: Tensor, name: str) -> np.ndarray[Any, Any]:
+        """A tensor's numbers in the core's dtype: the same memory if it is a CPU tensor of that dtype."""
+        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+            raise _not_a_latent(tensor, name)
+        array: np.ndarray[Any, Any] = tensor.detach().cpu().to(self.working).numpy()
+        return array
+
+    def arrays(self, denoised: Tensor, noise: Tensor) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
+        """The model's answer and the noise: from another device they come in one transfer."""
+        comparable = isinstance(denoised, Tensor) and isinstance(noise, Tensor) and denoised.shape == noise.shape
+        if not comparable or denoised.device.type == "cpu" or denoised.dtype != noise.dtype:
+            return self.array(denoised, _ANSWER), self.array(noise, "the noise")
+        both = self.array(torch.stack([denoised.detach(), noise.detach()]), _ANSWER)
+        return both[0], both[1]
+
+    def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
+        """A latent of the core for the caller: the same memory if that is a CPU tensor of the core's dtype."""
+        # The core hands out read-only views, which torch warns of; the buffer behind is what the model gets, as it
+        # would get k-diffusion's own x.
+        owner = array if array.base is None else array.base
+        return torch.from_numpy(owner).to(self._like.device, self._like.dtype)
+
+
+_ANSWER = "the denoiser's answer"
+
+
+def _not_a_latent(value: object, name: str) -> DtypeError:
+    found = f"has dtype {value.dtype}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"
+    return DtypeError(f"{name} {found}; must be a torch tensor of a real floating dtype")

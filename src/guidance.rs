@@ -1,0 +1,125 @@
+//! The pull towards a reference image.
+//!
+//! The reference is normalised once, per image and channel over the spatial axes, to mean 0 and standard
+//! deviation 1 (`r`). At a step, with `mean` and `std` per image over all other axes and `f` the factor:
+//!
+//! | method | update |
+//! |---|---|
+//! | linear | `shift = r std(x) + mean(x)`; `x = (1-f) x + f shift` |
+//! | euler | `shift = r std(D) + mean(D)`; `x += (x - shift) / sigma ((sigma_next - sigma) f)` |
+//!
+//! This is the guidance of the extension stable-diffusion-webui-sonar by Kahsolt.
+
+use ndarray::{ArrayD, ArrayViewD};
+
+use crate::error::{Error, Result};
+use crate::moments::Moments;
+use crate::real::Real;
+
+/// How the reference pulls.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RefMethod {
+    /// Blends the latent with the reference, scaled to the latent's mean and spread.
+    Linear,
+    /// An Euler step of weight `f` towards the reference, scaled to the denoised latent's mean and spread.
+    Euler,
+}
+
+/// The factors of one step's pull.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Pull<T> {
+    /// `x = keep x + f shift`.
+    Linear {
+        /// `1 - f`
+        keep: T,
+        /// `f`
+        f: T,
+    },
+    /// `x += (x - shift) / sigma dt`.
+    Euler {
+        /// The step's first sigma.
+        sigma: T,
+        /// `(sigma_next - sigma) f`
+        dt: T,
+    },
+}
+
+impl<T: Real> Pull<T> {
+    /// The pull of `method` with `factor` in the step from `sigma` to `sigma_next`.
+    pub fn new(method: RefMethod, factor: f64, sigma: T, sigma_next: T) -> Self {
+        match method {
+            RefMethod::Linear => Self::Linear { keep: T::of(1.0 - factor), f: T::of(factor) },
+            RefMethod::Euler => Self::Euler { sigma, dt: (sigma_next - sigma) * T::of(factor) },
+        }
+    }
+
+    /// The latent `x` after the pull towards `shift`.
+    #[inline]
+    pub fn apply(&self, x: T, shift: T) -> T {
+        match *self {
+            Self::Linear { keep, f } => keep * x + f * shift,
+            Self::Euler { sigma, dt } => x + (x - shift) / sigma * dt,
+        }
+    }
+}
+
+/// Mean and spread that the reference takes on: those of the latent or of the denoised latent.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Look<T> {
+    /// The mean.
+    pub mean: T,
+    /// The standard deviation, n - 1 denominator.
+    pub std: T,
+}
+
+impl<T: Real> Look<T> {
+    /// Of the numbers with these moments.
+    pub fn of(moments: Moments) -> Self {
+        Self { mean: moments.mean(), std: moments.std() }
+    }
+
+    /// The reference `r` with this mean and spread.
+    #[inline]
+    pub fn shift(&self, r: T) -> T {
+        r * self.std + self.mean
+    }
+}
+
+/// `(reference - mean) / std` per image and channel over the spatial axes, `std` with the n - 1 denominator.
+///
+/// `reference` is (batch, channel, spatial...).
+///
+/// # Errors
+/// [`Error::Values`] if a channel is constant, has a single number, or is not finite.
+pub fn normalize_reference<T: Real>(reference: ArrayViewD<'_, T>) -> Result<ArrayD<T>> {
+    let shape = reference.shape().to_vec();
+    let size: usize = shape.iter().skip(2).product();
+    if shape.len() < 3 || size < 2 {
+        return Err(Error::Shape {
+            what: "reference",
+            found: shape,
+            allowed: "needs two spatial positions or more, after the axes batch and channel".into(),
+        });
+    }
+    let mut normal = reference.as_standard_layout().into_owned();
+    let channels = shape[1];
+    let values = normal.as_slice_mut().unwrap_or_default();
+    for (index, channel) in values.chunks_mut(size).enumerate() {
+        let Look { mean, std } = Look::<T>::of(Moments::of(channel));
+        if !(std.is_finite() && std > T::zero() && mean.is_finite()) {
+            return Err(Error::Values {
+                what: "reference",
+                found: format!(
+                    "channel {} of image {} has mean {mean:?} and standard deviation {std:?}",
+                    index % channels,
+                    index / channels
+                ),
+                allowed: "every channel must be finite and must not be constant".into(),
+            });
+        }
+        for value in channel {
+            *value = (*value - mean) / std;
+        }
+    }
+    Ok(normal)
+}

@@ -1,0 +1,33 @@
+//! The Python binding: translates arrays, options and errors; computes nothing.
+
+mod arrays;
+mod config;
+mod errors;
+mod pieces;
+mod run;
+mod sample;
+mod stepper;
+
+use pyo3::prelude::*;
+
+/// The compiled core of `sonar_sampler`.
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use super::config::normalize_config;
+    #[pymodule_export]
+    use super::pieces::{
+        ancestral_step, guidance_step, initial_noise, momentum_step, normalize_reference, samplers,
+    };
+    #[pymodule_export]
+    use super::sample::sample;
+    #[pymodule_export]
+    use super::stepper::{Denoise, Done, Noise, PyStepper};
+
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        module.add("__version__", env!("CARGO_PKG_VERSION"))
+    }
+}

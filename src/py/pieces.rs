@@ -1,0 +1,200 @@
+//! The pieces of a step as pure functions, for one's own sampler.
+
+use numpy::{IntoPyArray, PyArrayDescrMethods, PyArrayDyn, PyUntypedArrayMethods};
+use pyo3::prelude::*;
+
+use super::arrays::{self, Number};
+use super::config;
+use super::errors;
+use crate::error::Error;
+use crate::guidance::{self, Look, Pull};
+use crate::method;
+use crate::moments::Moments;
+use crate::momentum::Momentum;
+use crate::noise::{Purpose, fill_batch};
+use crate::schedule;
+
+/// Names of the samplers.
+#[pyfunction]
+pub(super) fn samplers() -> Vec<&'static str> {
+    method::TABLE.iter().map(|row| row.name).collect()
+}
+
+/// Splits an ancestral step; see `sonar_sampler.ancestral_step`.
+#[pyfunction]
+#[pyo3(signature = (sigma, sigma_next, eta=1.0, *, flow=false))]
+pub(super) fn ancestral_step(sigma: f64, sigma_next: f64, eta: f64, flow: bool) -> PyResult<(f64, f64, f64)> {
+    schedule::validate(&[sigma, sigma_next])?;
+    if !(eta.is_finite() && eta >= 0.0) {
+        return Err(Error::config("eta", eta, "must be a finite number of at least 0").into());
+    }
+    if sigma_next > sigma {
+        let message = format!("rise from {sigma} to {sigma_next}; an ancestral step goes down");
+        return Err(Error::Schedule(message).into());
+    }
+    let split = if flow {
+        schedule::ancestral_split_flow(sigma, sigma_next, eta, &f64::sqrt)
+    } else {
+        schedule::ancestral_split(sigma, sigma_next, eta, &f64::sqrt)
+    };
+    Ok((split.sigma_down, split.sigma_up, split.rescale))
+}
+
+/// Calls a generic function for the dtype of `$array`.
+macro_rules! by_dtype {
+    ($array:expr, $what:literal, $function:ident($($argument:expr),*)) => {
+        match arrays::floating($array, $what)?.dtype().itemsize() {
+            4 => $function::<f32>($($argument),*),
+            8 => $function::<f64>($($argument),*),
+            _ => Err(errors::dtype(format!("{} has dtype {}; must be float32 or float64", $what,
+                                           arrays::floating($array, $what)?.dtype()))),
+        }
+    };
+}
+
+/// Corrects a derivative by the momentum and updates the history; see `sonar_sampler.momentum_step`.
+#[pyfunction]
+#[pyo3(signature = (d, history, *, momentum, momentum_hist, sign))]
+pub(super) fn momentum_step(
+    d: &Bound<'_, PyAny>,
+    history: Option<&Bound<'_, PyAny>>,
+    momentum: f64,
+    momentum_hist: f64,
+    sign: &Bound<'_, PyAny>,
+) -> PyResult<(Py<PyAny>, Option<Py<PyAny>>)> {
+    by_dtype!(d, "d", corrected(d, history, momentum, momentum_hist, sign))
+}
+
+fn corrected<T: Number>(
+    d: &Bound<'_, PyAny>,
+    history: Option<&Bound<'_, PyAny>>,
+    momentum: f64,
+    momentum_hist: f64,
+    sign: &Bound<'_, PyAny>,
+) -> PyResult<(Py<PyAny>, Option<Py<PyAny>>)> {
+    for (name, value) in [("momentum", momentum), ("momentum_hist", momentum_hist)] {
+        if !(0.0..=1.0).contains(&value) {
+            return Err(Error::config(name, value, "must be in [0, 1]").into());
+        }
+    }
+    let py = d.py();
+    let factors = Momentum::<T>::new(momentum, momentum_hist, config::sign(sign)?);
+    let d = arrays::latent::<T>(d, "d")?;
+    let history = history.map(|h| arrays::latent_like::<T>(h, "history", d.shape())).transpose()?;
+    let off = momentum >= 1.0;
+    let m = PyArrayDyn::<T>::zeros(py, d.shape(), false);
+    let updated = (!off).then(|| PyArrayDyn::<T>::zeros(py, d.shape(), false));
+    {
+        let d = arrays::read(&d)?;
+        let mut m = arrays::write(&m)?;
+        let (d, m) = (d.as_slice()?, m.as_slice_mut()?);
+        match (&updated, &history) {
+            (None, _) => m.copy_from_slice(d),
+            (Some(updated), None) => {
+                let mut updated = arrays::write(updated)?;
+                for ((m, h), &d) in m.iter_mut().zip(updated.as_slice_mut()?).zip(d) {
+                    *m = factors.correct(d, T::zero());
+                    *h = *m;
+                }
+            }
+            (Some(updated), Some(history)) => {
+                let (mut updated, history) = (arrays::write(updated)?, arrays::read(history)?);
+                let histories = updated.as_slice_mut()?.iter_mut().zip(history.as_slice()?);
+                for ((m, (new, &old)), &d) in m.iter_mut().zip(histories).zip(d) {
+                    *m = factors.correct(d, old);
+                    *new = factors.blend(old, *m);
+                }
+            }
+        }
+    }
+    let history = updated.or(history);
+    Ok((m.into_any().unbind(), history.map(|history| history.into_any().unbind())))
+}
+
+/// Normalises a reference; see `sonar_sampler.normalize_reference`.
+#[pyfunction]
+pub(super) fn normalize_reference(reference: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    by_dtype!(reference, "reference", normalized(reference))
+}
+
+fn normalized<T: Number>(reference: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    let array = arrays::latent::<T>(reference, "reference")?;
+    let normal = guidance::normalize_reference(arrays::read(&array)?.as_array())?;
+    Ok(normal.into_pyarray(reference.py()).into_any().unbind())
+}
+
+/// Pulls a latent towards a normalised reference; see `sonar_sampler.guidance_step`.
+#[pyfunction]
+#[pyo3(signature = (x, denoised, reference, sigma, sigma_next, *, factor, method))]
+pub(super) fn guidance_step(
+    x: &Bound<'_, PyAny>,
+    denoised: &Bound<'_, PyAny>,
+    reference: &Bound<'_, PyAny>,
+    sigma: f64,
+    sigma_next: f64,
+    factor: f64,
+    method: &Bound<'_, PyAny>,
+) -> PyResult<Py<PyAny>> {
+    schedule::validate(&[sigma, sigma_next])?;
+    if !factor.is_finite() {
+        return Err(Error::config("factor", factor, "must be a finite number").into());
+    }
+    by_dtype!(x, "x", pulled(x, denoised, reference, (sigma, sigma_next), factor, method))
+}
+
+fn pulled<T: Number>(
+    x: &Bound<'_, PyAny>,
+    denoised: &Bound<'_, PyAny>,
+    reference: &Bound<'_, PyAny>,
+    (sigma, sigma_next): (f64, f64),
+    factor: f64,
+    method: &Bound<'_, PyAny>,
+) -> PyResult<Py<PyAny>> {
+    let py = x.py();
+    let pull = Pull::<T>::new(config::ref_method(method)?, factor, T::of(sigma), T::of(sigma_next));
+    let x = arrays::latent::<T>(x, "x")?;
+    let denoised = arrays::latent_like::<T>(denoised, "denoised", x.shape())?;
+    let mut shape = x.shape().to_vec();
+    if shape.is_empty() || x.is_empty() {
+        let allowed = "needs axes batch, channel and any spatial ones, none of them empty".into();
+        return Err(Error::Shape { what: "x", found: shape, allowed }.into());
+    }
+    let batch = shape[0];
+    if arrays::floating(reference, "reference")?.shape().first() == Some(&1) {
+        shape[0] = 1;
+    }
+    let reference = arrays::latent_like::<T>(reference, "reference", &shape)?;
+    let result = PyArrayDyn::<T>::zeros(py, x.shape(), false);
+    {
+        let (x, denoised, reference) =
+            (arrays::read(&x)?, arrays::read(&denoised)?, arrays::read(&reference)?);
+        let (x, denoised, reference) = (x.as_slice()?, denoised.as_slice()?, reference.as_slice()?);
+        let size = x.len() / batch;
+        let mut result = arrays::write(&result)?;
+        let images = result.as_slice_mut()?.chunks_mut(size).zip(x.chunks(size)).zip(denoised.chunks(size));
+        for (((out, x), denoised), reference) in images.zip(reference.chunks(size).cycle()) {
+            let measured = if matches!(pull, Pull::Linear { .. }) { x } else { denoised };
+            let look = Look::of(Moments::of(measured));
+            for ((out, &x), &r) in out.iter_mut().zip(x).zip(reference) {
+                *out = pull.apply(x, look.shift(r));
+            }
+        }
+    }
+    Ok(result.into_any().unbind())
+}
+
+/// Standard normal float32 latents, one stream per seed; see `sonar_sampler.initial_noise`.
+#[pyfunction]
+pub(super) fn initial_noise(
+    py: Python<'_>,
+    shape: Vec<usize>,
+    seeds: Vec<u64>,
+) -> PyResult<Bound<'_, PyArrayDyn<f32>>> {
+    if shape.is_empty() || shape[0] != seeds.len() || shape.contains(&0) {
+        let allowed = format!("needs one image per seed ({}), none empty", seeds.len());
+        return Err(Error::Shape { what: "the latent", found: shape, allowed }.into());
+    }
+    let noise = PyArrayDyn::<f32>::zeros(py, shape, false);
+    fill_batch(arrays::write(&noise)?.as_slice_mut()?, &seeds, 0, Purpose::Initial);
+    Ok(noise)
+}

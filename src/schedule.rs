@@ -1,0 +1,118 @@
+//! Noise schedules: sigmas, the ancestral split of a step, ranges of steps.
+
+use crate::error::{Error, Result};
+use crate::real::Real;
+
+/// Checks that `sigmas` is a schedule: one value or more, finite, at least 0, no step from 0.
+///
+/// Neighbours may be equal, the last value need not be 0, and a rising schedule (inversion) is a schedule;
+/// a method may refuse one ([`crate::method::Method::check`]). A single value means no step.
+///
+/// # Errors
+/// [`Error::Schedule`] with the position and the value.
+pub fn validate(sigmas: &[f64]) -> Result<()> {
+    let Some(before_last) = sigmas.len().checked_sub(1) else {
+        return Err(Error::Schedule("empty; must hold one more value than there are steps".into()));
+    };
+    for (i, &sigma) in sigmas.iter().enumerate() {
+        if !sigma.is_finite() || sigma < 0.0 {
+            return Err(Error::Schedule(format!("value {i} is {sigma}; each must be finite and at least 0")));
+        }
+        if sigma == 0.0 && i < before_last {
+            return Err(Error::Schedule(format!(
+                "value {i} is 0; there is no step from sigma 0, it must come last"
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// The square root for the numbers of a schedule: `&T::sqrt`, or a host's own.
+///
+/// A host that computes its schedule with a library whose square root is not correctly rounded (MKL's, on some
+/// processors, is off by the last bit one time in seven) gets the host's bits only with the host's root.
+pub type Sqrt<'a, T> = &'a dyn Fn(T) -> T;
+
+/// The two parts of an ancestral step: down to `sigma_down` without noise, then up again by fresh noise.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct AncestralSplit<T> {
+    /// Where the deterministic part of the step ends.
+    pub sigma_down: T,
+    /// Factor on the latent before noise is added; 1 except for flow models.
+    pub rescale: T,
+    /// Standard deviation of the noise.
+    pub sigma_up: T,
+}
+
+/// Splits the step from `sigma` to `sigma_next`, in the latent's dtype.
+///
+/// `sigma_up = min(sigma_next, eta sqrt(sigma_next^2 (sigma^2 - sigma_next^2) / sigma^2))`,
+/// `sigma_down = sqrt(sigma_next^2 - sigma_up^2)`, as `get_ancestral_step` of k-diffusion, which
+/// writes the variance of Song et al., "Denoising Diffusion Implicit Models" (2020), eq. 16, in sigmas.
+pub fn ancestral_split<T: Real>(sigma: T, sigma_next: T, eta: f64, sqrt: Sqrt<'_, T>) -> AncestralSplit<T> {
+    if eta == 0.0 {
+        return AncestralSplit { sigma_down: sigma_next, rescale: T::one(), sigma_up: T::zero() };
+    }
+    let (from2, to2) = (sigma * sigma, sigma_next * sigma_next);
+    let up = T::of(eta) * sqrt(to2 * (from2 - to2) / from2);
+    // `min` as Python's: NaN must not be replaced by the other number.
+    let sigma_up = if up < sigma_next || up.is_nan() { up } else { sigma_next };
+    let sigma_down = sqrt(to2 - sigma_up * sigma_up);
+    AncestralSplit { sigma_down, rescale: T::one(), sigma_up }
+}
+
+/// The same for a flow-matching model, where noise must not change how much of the image is left.
+///
+/// `ratio = 1 + (sigma_next / sigma - 1) eta`, `sigma_down = sigma_next ratio`; after the step the latent is
+/// scaled by `(1 - sigma_next) / (1 - sigma_down)` and noise of the missing variance is added: the
+/// rectified-flow form of the ancestral step (`sample_euler_ancestral_RF` of `ComfyUI`).
+pub fn ancestral_split_flow<T: Real>(
+    sigma: T,
+    sigma_next: T,
+    eta: f64,
+    sqrt: Sqrt<'_, T>,
+) -> AncestralSplit<T> {
+    let one = T::one();
+    let ratio = one + (sigma_next / sigma - one) * T::of(eta);
+    let sigma_down = sigma_next * ratio;
+    if sigma_down == sigma_next {
+        return AncestralSplit { sigma_down, rescale: one, sigma_up: T::zero() };
+    }
+    let (left, left_down) = (one - sigma_next, one - sigma_down);
+    let kept = sigma_down * sigma_down * (left * left) / (left_down * left_down);
+    // Rounding may leave a tiny negative number where all the variance is kept.
+    let sigma_up = sqrt((sigma_next * sigma_next - kept).max(T::zero()));
+    AncestralSplit { sigma_down, rescale: left / left_down, sigma_up }
+}
+
+/// A step of a run: its index, or a fraction of the number of steps.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum StepPosition {
+    /// 0-based index of the step; an index past the end is fine.
+    Index(u64),
+    /// In [0, 1]: this times the number of steps, rounded half to even.
+    Fraction(f64),
+}
+
+impl StepPosition {
+    /// The step's index in a run of `steps`.
+    #[must_use]
+    pub fn resolve(self, steps: usize) -> u64 {
+        match self {
+            Self::Index(index) => index,
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in [0, steps]")]
+            Self::Fraction(fraction) => (fraction * steps as f64).round_ties_even() as u64,
+        }
+    }
+
+    pub(crate) fn validate(self, field: &'static str) -> Result<()> {
+        match self {
+            Self::Fraction(fraction) if !(0.0..=1.0).contains(&fraction) => Err(Error::config(
+                field,
+                fraction,
+                "a fraction of the steps must be in [0, 1]; write a step number as an integer",
+            )),
+            _ => Ok(()),
+        }
+    }
+}

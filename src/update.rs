@@ -1,0 +1,353 @@
+//! One step as one pass over memory (two with guidance), in one thread or many with the same bits.
+
+use rayon::prelude::*;
+
+use crate::guidance::{Look, Pull};
+use crate::method::{Added, Plan};
+use crate::moments::{BLOCK, Moments};
+use crate::momentum::Momentum;
+use crate::real::Real;
+use crate::threads;
+
+/// Numbers that one task works on: a multiple of [`BLOCK`], small enough for the second-level cache.
+const CHUNK: usize = 8 * BLOCK;
+
+/// What the history is to a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum History {
+    /// Momentum is off: the history is neither read nor written.
+    Untouched,
+    /// There is none yet: `h = 0`, and the step's corrected derivative becomes the history.
+    Begins,
+    /// Read and written.
+    Blends,
+}
+
+/// The arrays of one step, C-contiguous. An array that is not there is empty.
+#[derive(Debug)]
+pub struct Arrays<'a, T> {
+    /// The latent that the model saw.
+    pub x: &'a [T],
+    /// What the model answered.
+    pub denoised: &'a [T],
+    /// The noise to add.
+    pub noise: &'a [T],
+    /// The normalised reference, for the whole batch or for one image.
+    pub reference: &'a [T],
+    /// The history, updated in place.
+    pub history: &'a mut [T],
+    /// Receives the corrected derivative.
+    pub momentum_d: &'a mut [T],
+    /// Receives the next latent.
+    pub out: &'a mut [T],
+}
+
+/// The coefficients of one step.
+#[derive(Debug)]
+pub struct Step<'a, T> {
+    /// The method's coefficients.
+    pub plan: &'a Plan<T>,
+    /// The momentum of each image, or one for all.
+    pub momentum: &'a [Momentum<T>],
+    /// What the history is to this step.
+    pub history: History,
+    /// The pull towards the reference, if there is one at this step.
+    pub pull: Option<Pull<T>>,
+}
+
+/// A part of one image.
+struct Part<'a, T> {
+    image: usize,
+    arrays: Arrays<'a, T>,
+    moments: &'a mut [Moments],
+}
+
+/// Computes the step. Returns the images of the batch whose new latent is not finite.
+pub fn step<T: Real>(step: &Step<'_, T>, arrays: Arrays<'_, T>, batch: usize, threads: usize) -> Vec<usize> {
+    let size = arrays.out.len() / batch;
+    let blocks = size.div_ceil(BLOCK);
+    match step.pull {
+        None => run(arrays, &mut [], batch, threads, |part| pass(step, part, None)),
+        Some(pull @ Pull::Euler { .. }) => {
+            let mut moments = vec![Moments::default(); blocks * batch];
+            let denoised = Arrays { denoised: arrays.denoised, out: &mut *arrays.out, ..Arrays::none() };
+            run(denoised, &mut moments, batch, threads, |part| {
+                measure(part.arrays.denoised, part.moments);
+                false
+            });
+            let looks = looks(&moments, blocks);
+            run(arrays, &mut [], batch, threads, |part| {
+                let look = looks[part.image];
+                pass(step, part, Some((pull, look)))
+            })
+        }
+        Some(pull @ Pull::Linear { .. }) => {
+            let mut moments = vec![Moments::default(); blocks * batch];
+            let (noise, reference) = (arrays.noise, arrays.reference);
+            let first = Arrays {
+                noise: &[],
+                reference: &[],
+                history: &mut *arrays.history,
+                momentum_d: &mut *arrays.momentum_d,
+                out: &mut *arrays.out,
+                ..arrays
+            };
+            run(first, &mut moments, batch, threads, |part| pass(step, part, None));
+            let looks = looks(&moments, blocks);
+            let second = Arrays { noise, reference, out: arrays.out, ..Arrays::none() };
+            run(second, &mut [], batch, threads, |part| {
+                let look = looks[part.image];
+                pull_pass(step.plan, part.arrays, pull, look)
+            })
+        }
+    }
+}
+
+/// `out = x + noise * s_noise * scale`. Returns the images that are not finite.
+pub fn churn<T: Real>(
+    added: Added<T>,
+    x: &[T],
+    noise: &[T],
+    out: &mut [T],
+    batch: usize,
+    threads: usize,
+) -> Vec<usize> {
+    let Added { s_noise, scale } = added;
+    let arrays = Arrays { x, noise, out, ..Arrays::none() };
+    run(arrays, &mut [], batch, threads, |part| {
+        let Arrays { x, noise, out, .. } = part.arrays;
+        let mut alarm = T::Alarm::default();
+        for ((out, &x), &noise) in out.iter_mut().zip(x).zip(noise) {
+            let y = x + noise * s_noise * scale;
+            alarm = alarm | y.alarm();
+            *out = y;
+        }
+        T::rings(alarm)
+    })
+}
+
+impl<T> Arrays<'_, T> {
+    fn none() -> Self {
+        Self {
+            x: &[],
+            denoised: &[],
+            noise: &[],
+            reference: &[],
+            history: &mut [],
+            momentum_d: &mut [],
+            out: &mut [],
+        }
+    }
+}
+
+/// Runs `work` on every part of every image. Returns the images for which it answered true.
+fn run<T: Real>(
+    arrays: Arrays<'_, T>,
+    moments: &mut [Moments],
+    batch: usize,
+    threads: usize,
+    work: impl Fn(Part<'_, T>) -> bool + Sync,
+) -> Vec<usize> {
+    let size = arrays.out.len() / batch;
+    let parts = parts(arrays, moments, batch, size);
+    let judged = |part: Part<'_, T>| {
+        let image = part.image;
+        work(part).then_some(image)
+    };
+    let pool = if threads > 1 { threads::pool(threads) } else { None };
+    let mut bad: Vec<usize> = match pool {
+        Some(pool) => pool.install(|| parts.into_par_iter().filter_map(judged).collect()),
+        None => parts.into_iter().filter_map(judged).collect(),
+    };
+    bad.dedup();
+    bad
+}
+
+fn parts<'a, T>(
+    mut arrays: Arrays<'a, T>,
+    mut moments: &'a mut [Moments],
+    batch: usize,
+    size: usize,
+) -> Vec<Part<'a, T>> {
+    let one_reference = arrays.reference.len() == size;
+    let whole_reference = arrays.reference;
+    let mut parts = Vec::with_capacity(batch * size.div_ceil(CHUNK));
+    for image in 0..batch {
+        if one_reference {
+            arrays.reference = whole_reference;
+        }
+        let mut left = size;
+        while left > 0 {
+            let n = left.min(CHUNK);
+            left -= n;
+            parts.push(Part {
+                image,
+                arrays: Arrays {
+                    x: take(&mut arrays.x, n),
+                    denoised: take(&mut arrays.denoised, n),
+                    noise: take(&mut arrays.noise, n),
+                    reference: take(&mut arrays.reference, n),
+                    history: take_mut(&mut arrays.history, n),
+                    momentum_d: take_mut(&mut arrays.momentum_d, n),
+                    out: take_mut(&mut arrays.out, n),
+                },
+                moments: take_mut(&mut moments, n.div_ceil(BLOCK)),
+            });
+        }
+    }
+    parts
+}
+
+fn take<'a, T>(rest: &mut &'a [T], n: usize) -> &'a [T] {
+    rest.split_off(..n).unwrap_or_default()
+}
+
+#[expect(clippy::mut_mut, reason = "the slice itself moves on")]
+fn take_mut<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
+    rest.split_off_mut(..n).unwrap_or_default()
+}
+
+fn measure<T: Real>(values: &[T], moments: &mut [Moments]) {
+    for (block, moments) in values.chunks(BLOCK).zip(moments) {
+        *moments = Moments::of_block(block);
+    }
+}
+
+fn looks<T: Real>(moments: &[Moments], blocks: usize) -> Vec<Look<T>> {
+    let image =
+        |moments: &[Moments]| Look::of(moments.iter().copied().fold(Moments::default(), Moments::merge));
+    moments.chunks(blocks).map(image).collect()
+}
+
+/// What the loop over one part needs to know.
+struct Kernel<T> {
+    sigma_hat: T,
+    dt: T,
+    momentum: Momentum<T>,
+    pull: (Pull<T>, Look<T>),
+    rescale: T,
+    added: Added<T>,
+}
+
+const UNTOUCHED: u8 = 0;
+const BEGINS: u8 = 1;
+const BLENDS: u8 = 2;
+
+/// The step of one part, in a loop made for what it needs; whether a number of the new latent is not finite.
+fn pass<T: Real>(step: &Step<'_, T>, part: Part<'_, T>, pull: Option<(Pull<T>, Look<T>)>) -> bool {
+    let Part { image, arrays, moments } = part;
+    let Plan { sigma_hat, sigma_to, rescale, noise, .. } = *step.plan;
+    let nothing = (Pull::Linear { keep: T::one(), f: T::zero() }, Look { mean: T::zero(), std: T::zero() });
+    let kernel = Kernel {
+        sigma_hat,
+        dt: sigma_to - sigma_hat,
+        momentum: step.momentum[image % step.momentum.len()],
+        pull: pull.unwrap_or(nothing),
+        rescale,
+        added: noise.unwrap_or(Added { s_noise: T::zero(), scale: T::zero() }),
+    };
+    let (noisy, pulls, records) = (!arrays.noise.is_empty(), pull.is_some(), !arrays.momentum_d.is_empty());
+    macro_rules! choose {
+        ($history:ident) => {
+            match (noisy, pulls, records) {
+                (false, false, false) => fused::<T, $history, false, false, false>(&kernel, arrays, moments),
+                (false, false, true) => fused::<T, $history, false, false, true>(&kernel, arrays, moments),
+                (false, true, false) => fused::<T, $history, false, true, false>(&kernel, arrays, moments),
+                (false, true, true) => fused::<T, $history, false, true, true>(&kernel, arrays, moments),
+                (true, false, false) => fused::<T, $history, true, false, false>(&kernel, arrays, moments),
+                (true, false, true) => fused::<T, $history, true, false, true>(&kernel, arrays, moments),
+                (true, true, false) => fused::<T, $history, true, true, false>(&kernel, arrays, moments),
+                (true, true, true) => fused::<T, $history, true, true, true>(&kernel, arrays, moments),
+            }
+        };
+    }
+    match step.history {
+        History::Untouched => choose!(UNTOUCHED),
+        History::Begins => choose!(BEGINS),
+        History::Blends => choose!(BLENDS),
+    }
+}
+
+/// The loop; block by block, so that a block's moments are taken while it is in the cache.
+fn fused<T: Real, const HISTORY: u8, const NOISE: bool, const PULL: bool, const RECORD: bool>(
+    kernel: &Kernel<T>,
+    mut arrays: Arrays<'_, T>,
+    moments: &mut [Moments],
+) -> bool {
+    let mut alarm = T::Alarm::default();
+    let mut moments = moments.iter_mut();
+    while !arrays.out.is_empty() {
+        let n = arrays.out.len().min(BLOCK);
+        let x = take(&mut arrays.x, n);
+        let denoised = &take(&mut arrays.denoised, n)[..x.len()];
+        let noise = take(&mut arrays.noise, n);
+        let reference = take(&mut arrays.reference, n);
+        let history = take_mut(&mut arrays.history, n);
+        let momentum_d = take_mut(&mut arrays.momentum_d, n);
+        let out = take_mut(&mut arrays.out, n);
+        let out = &mut out[..x.len()];
+        // Slices of one length, so that the compiler drops the bounds checks and vectorises the loop.
+        let noise = if NOISE { &noise[..x.len()] } else { x };
+        let reference = if PULL { &reference[..x.len()] } else { x };
+        let history = if HISTORY == UNTOUCHED { &mut [] } else { &mut history[..x.len()] };
+        let momentum_d = if RECORD { &mut momentum_d[..x.len()] } else { &mut [] };
+        for i in 0..x.len() {
+            let d = (x[i] - denoised[i]) / kernel.sigma_hat;
+            let m = match HISTORY {
+                UNTOUCHED => d,
+                BEGINS => {
+                    let m = kernel.momentum.correct(d, T::zero());
+                    history[i] = m;
+                    m
+                }
+                _ => {
+                    let m = kernel.momentum.correct(d, history[i]);
+                    history[i] = kernel.momentum.blend(history[i], m);
+                    m
+                }
+            };
+            if RECORD {
+                momentum_d[i] = m;
+            }
+            let mut y = x[i] + m * kernel.dt;
+            if PULL {
+                let (pull, look) = kernel.pull;
+                y = pull.apply(y, look.shift(reference[i]));
+            }
+            if NOISE {
+                y = y * kernel.rescale + noise[i] * kernel.added.s_noise * kernel.added.scale;
+            }
+            alarm = alarm | y.alarm();
+            out[i] = y;
+        }
+        if let Some(moments) = moments.next() {
+            *moments = Moments::of_block(out);
+        }
+    }
+    T::rings(alarm)
+}
+
+/// The second pass of linear guidance, over the latent that the first one left in `out`.
+fn pull_pass<T: Real>(plan: &Plan<T>, arrays: Arrays<'_, T>, pull: Pull<T>, look: Look<T>) -> bool {
+    let Arrays { noise, reference, out, .. } = arrays;
+    let mut alarm = T::Alarm::default();
+    let mut put = |out: &mut T, y: T| {
+        alarm = alarm | y.alarm();
+        *out = y;
+    };
+    match plan.noise {
+        Some(Added { s_noise, scale }) => {
+            for ((out, &r), &noise) in out.iter_mut().zip(reference).zip(noise) {
+                let y = pull.apply(*out, look.shift(r));
+                put(out, y * plan.rescale + noise * s_noise * scale);
+            }
+        }
+        None => {
+            for (out, &r) in out.iter_mut().zip(reference) {
+                let y = pull.apply(*out, look.shift(r));
+                put(out, y);
+            }
+        }
+    }
+    T::rings(alarm)
+}
