@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from sonar_sampler.errors import ConfigError
 from sonar_sampler.registry import SonarConfig, knobs
@@ -42,7 +43,8 @@ def parse_search_list(text: str, name: str) -> tuple[float, ...]:
         raise _refused(text, name, f"has {len(values)} values; at most {MOST} are allowed")
     if name in knobs():
         for value in values:
-            SonarConfig(**{name: value})
+            option: dict[str, Any] = {name: value}
+            SonarConfig(**option)
     return tuple(values)
 
 
