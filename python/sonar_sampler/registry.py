@@ -16,6 +16,9 @@ from typing import Any
 from sonar_sampler import _core
 from sonar_sampler.errors import UnknownOptionError
 
+SAMPLERS: Mapping[str, str] = _core.samplers()
+"""The samplers: name -> label in a user interface."""
+
 
 @dataclass(frozen=True)
 class Knob:
@@ -51,7 +54,7 @@ class SonarConfig:
         "euler_a",
         "Sampler",
         "Euler a adds fresh noise at each step, Euler is deterministic, Naive is Euler with a tiny jitter.",
-        choices=tuple(_core.samplers()),
+        choices=tuple(SAMPLERS),
     )
     momentum: float | Sequence[float] = _option(
         0.95,
@@ -65,8 +68,7 @@ class SonarConfig:
     momentum_hist: float | Sequence[float] = _option(
         0.75,
         "Momentum history",
-        "How much of the history survives each step. 0 remembers only the last step; "
-        "1 never learns from new steps.",
+        "How much of the history survives each step. 0 remembers only the last step; 1 never learns from new steps.",
         low=0.0,
         high=1.0,
         step=0.01,

@@ -179,7 +179,7 @@ def _sample(
 
 @functools.lru_cache(maxsize=4096)
 def _sqrt(dtype: torch.dtype, value: float) -> float:
-    """torch's square root, so that a schedule has k-diffusion's bits: MKL's is not always correctly rounded."""
+    """The square root of torch, so that a schedule has k-diffusion's bits: MKL's is not always rounded right."""
     return torch.tensor(value, dtype=dtype).sqrt().item()
 
 

@@ -54,6 +54,8 @@ pub struct Plan<T> {
 pub struct Method {
     /// Its name in the Python API.
     pub name: &'static str,
+    /// Its name in a user interface.
+    pub label: &'static str,
     pub(crate) plan_f32: fn(&Config, Span<'_, f32>) -> Plan<f32>,
     pub(crate) plan_f64: fn(&Config, Span<'_, f64>) -> Plan<f64>,
     /// Refuses a configuration or schedule with which the method makes no sense.
@@ -61,16 +63,16 @@ pub struct Method {
 }
 
 macro_rules! row {
-    ($name:literal, $module:ident, $check:expr) => {
-        Method { name: $name, plan_f32: $module::plan, plan_f64: $module::plan, check: $check }
+    ($name:literal, $label:literal, $module:ident, $check:expr) => {
+        Method { name: $name, label: $label, plan_f32: $module::plan, plan_f64: $module::plan, check: $check }
     };
 }
 
 /// Every sampler.
 pub static TABLE: [Method; 3] = [
-    row!("euler_a", euler_ancestral, euler_ancestral::check),
-    row!("euler", euler, anything_goes),
-    row!("naive", naive, anything_goes),
+    row!("euler_a", "Euler a", euler_ancestral, euler_ancestral::check),
+    row!("euler", "Euler", euler, anything_goes),
+    row!("naive", "Naive", naive, anything_goes),
 ];
 
 /// The sampler of a default configuration.

@@ -2,6 +2,7 @@
 
 use numpy::{IntoPyArray, PyArrayDescrMethods, PyArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use super::arrays::{self, Number};
 use super::config;
@@ -14,10 +15,14 @@ use crate::momentum::Momentum;
 use crate::noise::{Purpose, fill_batch};
 use crate::schedule;
 
-/// Names of the samplers.
+/// The samplers: name -> label in a user interface, in order.
 #[pyfunction]
-pub(super) fn samplers() -> Vec<&'static str> {
-    method::TABLE.iter().map(|row| row.name).collect()
+pub(super) fn samplers(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let table = PyDict::new(py);
+    for row in &method::TABLE {
+        table.set_item(row.name, row.label)?;
+    }
+    Ok(table)
 }
 
 /// Splits an ancestral step; see `sonar_sampler.ancestral_step`.
