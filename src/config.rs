@@ -151,7 +151,7 @@ impl Config {
         in_unit_interval("momentum_hist", &self.momentum_hist)?;
         for factor in self.ref_factor.values() {
             if !factor.is_finite() {
-                return Err(Error::config("ref_factor", factor, "must be a finite number"));
+                return Err(Error::config("ref_factor", shown(*factor), "must be a finite number"));
             }
         }
         self.ref_start.validate("ref_start")?;
@@ -162,7 +162,7 @@ impl Config {
         if self.s_tmax.is_nan() || self.s_tmax < 0.0 {
             return Err(Error::config(
                 "s_tmax",
-                self.s_tmax,
+                shown(self.s_tmax),
                 "must be at least 0 (infinity: no upper limit)",
             ));
         }
@@ -170,7 +170,7 @@ impl Config {
         if self.flow && self.s_churn > 0.0 {
             return Err(Error::config(
                 "s_churn",
-                self.s_churn,
+                shown(self.s_churn),
                 "must be 0 with flow = True: churn adds noise without scaling the image, which a flow model needs",
             ));
         }
@@ -209,9 +209,14 @@ impl Config {
     }
 }
 
+/// A number for a message: 1e300 in five letters, not in 301 digits.
+fn shown(number: f64) -> String {
+    format!("{number:?}")
+}
+
 fn in_unit_interval(field: &'static str, value: &PerStep) -> Result<()> {
     match value.values().iter().find(|number| !(0.0..=1.0).contains(*number)) {
-        Some(bad) => Err(Error::config(field, bad, "must be in [0, 1]")),
+        Some(bad) => Err(Error::config(field, shown(*bad), "must be in [0, 1]")),
         None => Ok(()),
     }
 }
@@ -220,6 +225,6 @@ fn at_least_zero(field: &'static str, value: f64) -> Result<()> {
     if value.is_finite() && value >= 0.0 {
         Ok(())
     } else {
-        Err(Error::config(field, value, "must be a finite number of at least 0"))
+        Err(Error::config(field, shown(value), "must be a finite number of at least 0"))
     }
 }

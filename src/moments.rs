@@ -80,6 +80,6 @@ mod tests {
     fn a_large_offset_does_not_drown_a_small_spread() {
         let values: Vec<f64> = (0..10_000).map(|i| 1e8 + f64::from(i % 2) * 1e-3).collect();
         let moments = Moments::of(&values);
-        assert!((moments.std::<f64>() / 5.000_250e-4 - 1.0).abs() < 1e-4, "{:?}", moments);
+        assert!((moments.std::<f64>() / 5.000_250e-4 - 1.0).abs() < 1e-4, "{moments:?}");
     }
 }

@@ -16,7 +16,9 @@ pub fn validate(sigmas: &[f64]) -> Result<()> {
     };
     for (i, &sigma) in sigmas.iter().enumerate() {
         if !sigma.is_finite() || sigma < 0.0 {
-            return Err(Error::Schedule(format!("value {i} is {sigma}; each must be finite and at least 0")));
+            return Err(Error::Schedule(format!(
+                "value {i} is {sigma:?}; each must be finite and at least 0"
+            )));
         }
         if sigma == 0.0 && i < before_last {
             return Err(Error::Schedule(format!(
@@ -109,7 +111,7 @@ impl StepPosition {
         match self {
             Self::Fraction(fraction) if !(0.0..=1.0).contains(&fraction) => Err(Error::config(
                 field,
-                fraction,
+                format!("{fraction:?}"),
                 "a fraction of the steps must be in [0, 1]; write a step number as an integer",
             )),
             _ => Ok(()),

@@ -83,7 +83,7 @@ impl<T: Real> Stepper<T> {
         (config.sampler.check)(&config, sigmas)?;
         let steps = sigmas.len() - 1;
         config.validate_steps(steps)?;
-        if shape.len() < 2 || x.is_empty() {
+        if shape.len() < 2 || x.is_empty() || x.len() != shape.iter().product::<usize>() {
             return Err(Error::Shape {
                 what: "x",
                 found: shape.to_vec(),
@@ -190,7 +190,14 @@ impl<T: Real> Stepper<T> {
         (0..self.plans.len()).any(|step| self.config.momentum.at(step) < 1.0)
     }
 
-    /// Fills `history` as `momentum_hist_init` says, unless the run was given one or starts without.
+    /// Whether there is a history: given, made by `momentum_hist_init`, or left by a step.
+    #[must_use]
+    pub fn has_history(&self) -> bool {
+        self.has_history
+    }
+
+    /// Fills `history` as `momentum_hist_init` says, unless the run was given one or starts without. `x` is the
+    /// initial latent: to be called before the first step, and before its churn.
     pub fn start_history(&mut self, x: &[T], history: &mut [T]) {
         match self.config.momentum_hist_init {
             _ if self.has_history => return,
@@ -215,6 +222,7 @@ impl<T: Real> Stepper<T> {
             (Phase::Churn, Some(Plan { churn: Some(added), .. })) => *added,
             _ => return Err(self.not_asked("noise before a model call")),
         };
+        self.check_lengths(&[("x", x.len()), ("the noise", noise.len()), ("out", out.len())])?;
         let images = update::churn(added, x, noise, out, self.shape[0], self.threads);
         self.judge(images, &[("noise", noise)])?;
         self.phase = Phase::Denoise;
@@ -237,8 +245,8 @@ impl<T: Real> Stepper<T> {
     /// step asked for it, the history if there is momentum, and where to write. `arrays.reference` is ignored.
     ///
     /// # Errors
-    /// [`Error::Protocol`] if something is still to be asked; [`Error::Numeric`] if the new latent is not finite,
-    /// which ends the run.
+    /// [`Error::Protocol`] if something is still to be asked; [`Error::Shape`] if an array that the step needs has
+    /// another length than the latent; [`Error::Numeric`] if the new latent is not finite, which ends the run.
     pub fn advance(&mut self, arrays: Arrays<'_, T>) -> Result<()> {
         let complete = match self.phase {
             Phase::Noise => true,
@@ -248,12 +256,41 @@ impl<T: Real> Stepper<T> {
         if !complete {
             return Err(self.not_asked("a step"));
         }
+        self.check_lengths(&[
+            ("x", arrays.x.len()),
+            ("the denoiser's answer", arrays.denoised.len()),
+            ("out", arrays.out.len()),
+        ])?;
+        let arrays = match self.phase {
+            Phase::Noise => arrays,
+            _ => Arrays { noise: &[], ..arrays },
+        };
+        if self.phase == Phase::Noise {
+            self.check_lengths(&[("the noise", arrays.noise.len())])?;
+        }
+        if self.config.momentum.at(self.step) < 1.0 {
+            self.check_lengths(&[("history", arrays.history.len())])?;
+        }
+        if !arrays.momentum_d.is_empty() {
+            self.check_lengths(&[("momentum_d", arrays.momentum_d.len())])?;
+        }
         let (denoised, noise) = (arrays.denoised, arrays.noise);
         let images = if self.is_exact() { self.take_denoised(arrays) } else { self.make_step(arrays) };
         self.judge(images, &[("the denoiser's answer", denoised), ("noise", noise)])?;
         self.step += 1;
         self.phase = self.first_phase();
         Ok(())
+    }
+
+    fn check_lengths(&self, arrays: &[(&'static str, usize)]) -> Result<()> {
+        let size: usize = self.shape.iter().product();
+        match arrays.iter().find(|(_, length)| *length != size) {
+            Some(&(what, length)) => {
+                let allowed = format!("must hold {size} numbers like the latent");
+                Err(Error::Shape { what, found: vec![length], allowed })
+            }
+            None => Ok(()),
+        }
     }
 
     fn make_step(&mut self, arrays: Arrays<'_, T>) -> Vec<usize> {
@@ -339,7 +376,7 @@ fn plans<T: Real>(config: &Config, sigmas: &[T], sqrt: Sqrt<'_, T>) -> Result<Ve
             return Ok(plan);
         }
         Err(Error::Schedule(format!(
-            "the step {step} from {} to {} cannot be computed in {}",
+            "the step {step} from {:?} to {:?} cannot be computed in {}",
             pair[0].wide(),
             pair[1].wide(),
             T::NAME

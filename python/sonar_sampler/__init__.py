@@ -4,6 +4,8 @@
 functions with a step in their name are the pieces, for one's own sampler. Needs only numpy.
 """
 
+import atexit
+
 from sonar_sampler._core import (
     Denoise,
     Done,
@@ -11,6 +13,7 @@ from sonar_sampler._core import (
     Stepper,
     __version__,
     ancestral_step,
+    close,
     guidance_step,
     initial_noise,
     momentum_step,
@@ -51,3 +54,7 @@ __all__ = [
     "normalize_reference",
     "sample",
 ]
+
+# Daemon threads that sample while the interpreter ends would abort the process: they are told to end, and this is
+# how many seconds their present model calls may take.
+atexit.register(close, 5.0)

@@ -22,7 +22,7 @@ pub(super) fn plan<T: Real>(config: &Config, span: Span<'_, T>) -> Plan<T> {
 pub(super) fn check(config: &Config, sigmas: &[f64]) -> Result<()> {
     if let Some(i) = sigmas.windows(2).position(|pair| pair[1] > pair[0]) {
         return Err(Error::Schedule(format!(
-            "value {} rises from {} to {}; euler_a needs a schedule that never rises (euler and naive take one)",
+            "value {} rises from {:?} to {:?}; euler_a needs a schedule that never rises (euler and naive take one)",
             i + 1,
             sigmas[i],
             sigmas[i + 1]
@@ -30,7 +30,7 @@ pub(super) fn check(config: &Config, sigmas: &[f64]) -> Result<()> {
     }
     match sigmas.first() {
         Some(&first) if config.flow && first > 1.0 => Err(Error::Schedule(format!(
-            "value 0 is {first}; a flow model's sigmas are in [0, 1] (flow = True)"
+            "value 0 is {first:?}; a flow model's sigmas are in [0, 1] (flow = True)"
         ))),
         _ => Ok(()),
     }

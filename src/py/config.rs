@@ -1,7 +1,8 @@
 //! Reads a `SonarConfig`: every option by name, with errors that name it.
 
+use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyString, PyTuple};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyComplex, PyDict, PyFloat, PyInt, PyString, PyTuple};
 
 use super::errors::{class, shown};
 use crate::config::{Config, MomentumSign, PerStep, Seed};
@@ -10,6 +11,7 @@ use crate::guidance::RefMethod;
 use crate::method;
 use crate::momentum::{HistoryInit, Sign};
 use crate::schedule::StepPosition;
+use crate::threads;
 
 const SIGNS: [(&str, Sign); 2] = [("pos", Sign::Pos), ("neg", Sign::Neg)];
 const INITS: [(&str, HistoryInit); 3] =
@@ -106,6 +108,43 @@ pub(super) fn ref_method(value: &Bound<'_, PyAny>) -> PyResult<RefMethod> {
     Option_ { name: "method", value: value.clone() }.choice(&REF_METHODS)
 }
 
+/// A number argument of a function.
+pub(super) fn number(name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    Option_ { name, value: value.clone() }.number()
+}
+
+/// A whole number argument of a function, at least `low`.
+pub(super) fn whole(name: &'static str, value: &Bound<'_, PyAny>, low: usize) -> PyResult<usize> {
+    let read = if is_real(value) { value.extract().ok() } else { None };
+    read.filter(|&whole| whole >= low)
+        .ok_or_else(|| Error::config(name, shown(value), format!("must be an int of at least {low}")).into())
+}
+
+/// The number of threads: as given, or the process's default.
+pub(super) fn threads(value: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
+    value.map_or_else(|| Ok(threads::default()), |value| whole("threads", value, 1))
+}
+
+/// Seeds for a batch of `batch` images.
+pub(super) fn seeds(name: &'static str, value: &Bound<'_, PyAny>, batch: usize) -> PyResult<Vec<u64>> {
+    Ok(Option_ { name, value: value.clone() }.seed()?.of_batch(batch)?)
+}
+
+/// Whether `value` is one real number of Python, numpy or torch: not a bool, text, a complex number (which would
+/// lose its imaginary part) or a list of one number.
+fn is_real(value: &Bound<'_, PyAny>) -> bool {
+    if value.is_exact_instance_of::<PyFloat>() || value.is_exact_instance_of::<PyInt>() {
+        return true;
+    }
+    let py = value.py();
+    let refused = value.is_instance_of::<PyBool>()
+        || value.is_instance_of::<PyString>()
+        || value.is_instance_of::<PyComplex>()
+        || value.len().is_ok();
+    let kind = || value.getattr(intern!(py, "dtype"))?.getattr(intern!(py, "kind"))?.extract::<String>();
+    !refused && kind().map_or(true, |kind| ["f", "i", "u"].contains(&kind.as_str()))
+}
+
 fn name_of<T: PartialEq>(choices: &[(&'static str, T)], value: &T) -> &'static str {
     choices.iter().find(|(_, choice)| choice == value).map_or("", |(name, _)| name)
 }
@@ -123,10 +162,9 @@ impl<'py> Option_<'py> {
         self.as_number(&self.value).ok_or_else(|| self.refuse("must be a number"))
     }
 
-    /// A Python or numpy number; not a bool, and not text that happens to read as one.
     #[expect(clippy::unused_self, reason = "the other readers are methods")]
     fn as_number(&self, value: &Bound<'py, PyAny>) -> Option<f64> {
-        if value.is_instance_of::<PyBool>() { None } else { value.extract().ok() }
+        if is_real(value) { value.extract().ok() } else { None }
     }
 
     fn per_step(&self) -> PyResult<PerStep> {
@@ -139,10 +177,15 @@ impl<'py> Option_<'py> {
         Ok(PerStep::Sequence(numbers.collect::<PyResult<_>>()?))
     }
 
-    /// The entries of a sequence that is not text.
+    /// The entries of a sequence: something of a length and an order, but not text.
     fn entries(&self, allowed: &str) -> PyResult<impl Iterator<Item = PyResult<Bound<'py, PyAny>>>> {
-        match self.value.try_iter() {
-            Ok(entries) if !self.value.is_instance_of::<PyString>() => Ok(entries),
+        let value = &self.value;
+        let text = value.is_instance_of::<PyString>()
+            || value.is_instance_of::<PyBytes>()
+            || value.is_instance_of::<PyByteArray>();
+        let ordered = value.hasattr("__getitem__")? && !value.is_instance_of::<PyDict>();
+        match value.try_iter() {
+            Ok(entries) if !text && ordered && value.len().is_ok() => Ok(entries),
             _ => Err(self.refuse(allowed)),
         }
     }
@@ -178,16 +221,14 @@ impl<'py> Option_<'py> {
 
     fn position(&self) -> PyResult<StepPosition> {
         let allowed = "must be a step (an int from 0) or a fraction of the steps (a float in [0, 1])";
-        if self.value.is_instance_of::<PyBool>() {
+        if !is_real(&self.value) {
             return Err(self.refuse(allowed));
         }
-        let whole = self.value.is_instance_of::<PyInt>() || self.value.hasattr("__index__")?;
-        let read = if whole && !self.value.is_instance_of::<PyFloat>() {
-            self.value.extract().map(StepPosition::Index)
-        } else {
-            self.value.extract().map(StepPosition::Fraction)
-        };
-        read.map_err(|_| self.refuse(allowed))
+        let whole = if self.value.is_instance_of::<PyFloat>() { None } else { self.value.extract().ok() };
+        // An int that is no index must not become a fraction: 1 is a step, 1.0 all of them.
+        let fraction = || if self.value.is_instance_of::<PyInt>() { None } else { self.value.extract().ok() };
+        let read = whole.map(StepPosition::Index).or_else(|| fraction().map(StepPosition::Fraction));
+        read.ok_or_else(|| self.refuse(allowed))
     }
 
     fn flag(&self) -> PyResult<bool> {
@@ -197,14 +238,13 @@ impl<'py> Option_<'py> {
     fn seed(&self) -> PyResult<Seed> {
         let allowed = "must be an int in [0, 2^64), or a sequence with one per image";
         let seed = |value: &Bound<'py, PyAny>| {
-            let number = if value.is_instance_of::<PyBool>() { None } else { value.extract().ok() };
+            let number = if is_real(value) { value.extract().ok() } else { None };
             number.ok_or_else(|| self.refuse(allowed))
         };
-        match self.value.try_iter() {
-            Ok(seeds) if !self.value.is_instance_of::<PyString>() => {
-                Ok(Seed::Each(seeds.map(|value| seed(&value?)).collect::<PyResult<_>>()?))
-            }
-            _ => Ok(Seed::First(seed(&self.value)?)),
+        if is_real(&self.value) {
+            return Ok(Seed::First(seed(&self.value)?));
         }
+        let seeds = self.entries(allowed)?.map(|value| seed(&value?));
+        Ok(Seed::Each(seeds.collect::<PyResult<_>>()?))
     }
 }

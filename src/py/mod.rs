@@ -1,6 +1,7 @@
 //! The Python binding: translates arrays, options and errors; computes nothing.
 
 mod arrays;
+mod closing;
 mod config;
 mod errors;
 mod pieces;
@@ -13,6 +14,8 @@ use pyo3::prelude::*;
 /// The compiled core of `sonar_sampler`.
 #[pymodule]
 mod _core {
+    #[pymodule_export]
+    use super::closing::close;
     #[pymodule_export]
     use super::config::normalize_config;
     #[pymodule_export]

@@ -1,6 +1,7 @@
 //! The pieces of a step as pure functions, for one's own sampler.
 
 use numpy::{IntoPyArray, PyArrayDescrMethods, PyArrayDyn, PyUntypedArrayMethods};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -19,7 +20,7 @@ use crate::schedule;
 #[pyfunction]
 pub(super) fn samplers(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
-    for row in &method::TABLE {
+    for row in method::TABLE {
         table.set_item(row.name, row.label)?;
     }
     Ok(table)
@@ -28,13 +29,23 @@ pub(super) fn samplers(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
 /// Splits an ancestral step; see `sonar_sampler.ancestral_step`.
 #[pyfunction]
 #[pyo3(signature = (sigma, sigma_next, eta=1.0, *, flow=false))]
-pub(super) fn ancestral_step(sigma: f64, sigma_next: f64, eta: f64, flow: bool) -> PyResult<(f64, f64, f64)> {
+pub(super) fn ancestral_step(
+    sigma: &Bound<'_, PyAny>,
+    sigma_next: &Bound<'_, PyAny>,
+    #[pyo3(from_py_with = eta)] eta: f64,
+    flow: bool,
+) -> PyResult<(f64, f64, f64)> {
+    let (sigma, sigma_next) = (config::number("sigma", sigma)?, config::number("sigma_next", sigma_next)?);
     schedule::validate(&[sigma, sigma_next])?;
     if !(eta.is_finite() && eta >= 0.0) {
-        return Err(Error::config("eta", eta, "must be a finite number of at least 0").into());
+        return Err(Error::config("eta", format!("{eta:?}"), "must be a finite number of at least 0").into());
     }
     if sigma_next > sigma {
-        let message = format!("rise from {sigma} to {sigma_next}; an ancestral step goes down");
+        let message = format!("rise from {sigma:?} to {sigma_next:?}; an ancestral step goes down");
+        return Err(Error::Schedule(message).into());
+    }
+    if flow && sigma > 1.0 {
+        let message = format!("start at {sigma:?}; a flow model's sigmas are in [0, 1] (flow = True)");
         return Err(Error::Schedule(message).into());
     }
     let split = if flow {
@@ -42,7 +53,15 @@ pub(super) fn ancestral_step(sigma: f64, sigma_next: f64, eta: f64, flow: bool) 
     } else {
         schedule::ancestral_split(sigma, sigma_next, eta, &f64::sqrt)
     };
+    if !(split.sigma_down.is_finite() && split.sigma_up.is_finite() && split.rescale.is_finite()) {
+        let message = format!("the step from {sigma:?} to {sigma_next:?} cannot be computed in float64");
+        return Err(Error::Schedule(message).into());
+    }
     Ok((split.sigma_down, split.sigma_up, split.rescale))
+}
+
+fn eta(value: &Bound<'_, PyAny>) -> PyResult<f64> {
+    config::number("eta", value)
 }
 
 /// Calls a generic function for the dtype of `$array`.
@@ -63,10 +82,12 @@ macro_rules! by_dtype {
 pub(super) fn momentum_step(
     d: &Bound<'_, PyAny>,
     history: Option<&Bound<'_, PyAny>>,
-    momentum: f64,
-    momentum_hist: f64,
+    momentum: &Bound<'_, PyAny>,
+    momentum_hist: &Bound<'_, PyAny>,
     sign: &Bound<'_, PyAny>,
 ) -> PyResult<(Py<PyAny>, Option<Py<PyAny>>)> {
+    let momentum = config::number("momentum", momentum)?;
+    let momentum_hist = config::number("momentum_hist", momentum_hist)?;
     by_dtype!(d, "d", corrected(d, history, momentum, momentum_hist, sign))
 }
 
@@ -79,7 +100,7 @@ fn corrected<T: Number>(
 ) -> PyResult<(Py<PyAny>, Option<Py<PyAny>>)> {
     for (name, value) in [("momentum", momentum), ("momentum_hist", momentum_hist)] {
         if !(0.0..=1.0).contains(&value) {
-            return Err(Error::config(name, value, "must be in [0, 1]").into());
+            return Err(Error::config(name, format!("{value:?}"), "must be in [0, 1]").into());
         }
     }
     let py = d.py();
@@ -87,8 +108,8 @@ fn corrected<T: Number>(
     let d = arrays::latent::<T>(d, "d")?;
     let history = history.map(|h| arrays::latent_like::<T>(h, "history", d.shape())).transpose()?;
     let off = momentum >= 1.0;
-    let m = PyArrayDyn::<T>::zeros(py, d.shape(), false);
-    let updated = (!off).then(|| PyArrayDyn::<T>::zeros(py, d.shape(), false));
+    let m = arrays::zeros::<T>(py, d.shape())?;
+    let updated = if off { None } else { Some(arrays::zeros::<T>(py, d.shape())?) };
     {
         let d = arrays::read(&d)?;
         let mut m = arrays::write(&m)?;
@@ -135,14 +156,16 @@ pub(super) fn guidance_step(
     x: &Bound<'_, PyAny>,
     denoised: &Bound<'_, PyAny>,
     reference: &Bound<'_, PyAny>,
-    sigma: f64,
-    sigma_next: f64,
-    factor: f64,
+    sigma: &Bound<'_, PyAny>,
+    sigma_next: &Bound<'_, PyAny>,
+    factor: &Bound<'_, PyAny>,
     method: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
+    let (sigma, sigma_next) = (config::number("sigma", sigma)?, config::number("sigma_next", sigma_next)?);
+    let factor = config::number("factor", factor)?;
     schedule::validate(&[sigma, sigma_next])?;
     if !factor.is_finite() {
-        return Err(Error::config("factor", factor, "must be a finite number").into());
+        return Err(Error::config("factor", format!("{factor:?}"), "must be a finite number").into());
     }
     by_dtype!(x, "x", pulled(x, denoised, reference, (sigma, sigma_next), factor, method))
 }
@@ -169,7 +192,7 @@ fn pulled<T: Number>(
         shape[0] = 1;
     }
     let reference = arrays::latent_like::<T>(reference, "reference", &shape)?;
-    let result = PyArrayDyn::<T>::zeros(py, x.shape(), false);
+    let result = arrays::zeros::<T>(py, x.shape())?;
     {
         let (x, denoised, reference) =
             (arrays::read(&x)?, arrays::read(&denoised)?, arrays::read(&reference)?);
@@ -190,16 +213,30 @@ fn pulled<T: Number>(
 
 /// Standard normal float32 latents, one stream per seed; see `sonar_sampler.initial_noise`.
 #[pyfunction]
-pub(super) fn initial_noise(
-    py: Python<'_>,
-    shape: Vec<usize>,
-    seeds: Vec<u64>,
-) -> PyResult<Bound<'_, PyArrayDyn<f32>>> {
-    if shape.is_empty() || shape[0] != seeds.len() || shape.contains(&0) {
-        let allowed = format!("needs one image per seed ({}), none empty", seeds.len());
-        return Err(Error::Shape { what: "the latent", found: shape, allowed }.into());
+pub(super) fn initial_noise<'py>(
+    shape: &Bound<'py, PyAny>,
+    seeds: &Bound<'py, PyAny>,
+) -> PyResult<Bound<'py, PyArrayDyn<f32>>> {
+    let py = shape.py();
+    let Ok(dims) = shape.extract::<Vec<usize>>() else {
+        let allowed = "must be a sequence of ints: batch, channel, spatial...";
+        return Err(Error::config("shape", errors::shown(shape), allowed).into());
+    };
+    let refuse = |allowed: String| Error::Shape { what: "the latent", found: dims.clone(), allowed };
+    if dims.is_empty() || dims.contains(&0) {
+        return Err(
+            refuse("needs axes batch, channel and any spatial ones, none of them empty".into()).into()
+        );
     }
-    let noise = PyArrayDyn::<f32>::zeros(py, shape, false);
+    let seeds = config::seeds("seeds", seeds, dims[0])?;
+    let noise = arrays::zeros::<f32>(py, &dims).map_err(|error| {
+        // Too many axes, or more numbers than there are addresses; want of memory stays numpy's own error.
+        if error.is_instance_of::<PyValueError>(py) {
+            refuse(error.value(py).to_string()).into()
+        } else {
+            error
+        }
+    })?;
     fill_batch(arrays::write(&noise)?.as_slice_mut()?, &seeds, 0, Purpose::Initial);
     Ok(noise)
 }

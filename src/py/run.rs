@@ -31,6 +31,9 @@ macro_rules! on_run {
 }
 pub(super) use on_run;
 
+/// The smallest number that float16 rounds to infinity.
+const HALF_OVERFLOWS: f64 = 65520.0;
+
 /// What a run is made from.
 pub(super) struct Inputs<'a, 'py> {
     pub config: Config,
@@ -115,8 +118,19 @@ impl<T: Number> Run<T> {
                 Stepper::new(config, &sigmas, given.shape(), x, reference, history.is_some(), root)
             })?
         };
-        let stepper = stepper.with_threads(threads);
+        let mut stepper = stepper.with_threads(threads);
         let x = arrays::copy(&given)?;
+        let history = match history {
+            None if stepper.needs_history() => {
+                let history = arrays::zeros::<T>(given.py(), given.shape())?;
+                stepper.start_history(
+                    arrays::read(&given)?.as_slice()?,
+                    arrays::write(&history)?.as_slice_mut()?,
+                );
+                Some(history.unbind())
+            }
+            given => given,
+        };
         Ok(Self {
             stepper,
             x,
@@ -140,22 +154,38 @@ impl<T: Number> Run<T> {
 
     /// The present latent for the model: read-only, in the caller's dtype.
     pub(super) fn x<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        if self.half {
-            arrays::astype(self.x.bind(py), "float16")
-        } else {
-            arrays::read_only(self.x.bind(py))
-        }
+        if self.half { self.halved(py) } else { arrays::read_only(self.x.bind(py)) }
     }
 
     /// The result, in the caller's dtype; the run must be done with it.
     pub(super) fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        if self.half { self.halved(py) } else { Ok(self.x.bind(py).as_any().clone()) }
+    }
+
+    /// The latent as float16, unless a number is too large for it.
+    fn halved<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let x = self.x.bind(py);
-        if self.half { arrays::astype(x, "float16") } else { Ok(x.as_any().clone()) }
+        {
+            let x = arrays::read(x)?;
+            let size = x.len() / self.stepper.shape()[0];
+            let images = x.as_slice()?.chunks(size).enumerate();
+            let images: Vec<usize> = images
+                .filter(|(_, image)| image.iter().any(|value| value.wide().abs() >= HALF_OVERFLOWS))
+                .map(|(index, _)| index)
+                .collect();
+            if !images.is_empty() {
+                let (step, sigma) = (self.stepper.step(), self.stepper.sigma().wide());
+                let cause = "the latent grew past the largest float16 number; sample in float32";
+                return Err(Error::Numeric { step, sigma, images, cause }.into());
+            }
+        }
+        arrays::astype(x, "float16")
     }
 
     /// A copy of the history; none before there is one.
     pub(super) fn history(&self, py: Python<'_>) -> Option<PyResult<Latent<T>>> {
-        self.history.as_ref().map(|history| arrays::copy(history.bind(py)))
+        let history = self.history.as_ref().filter(|_| self.stepper.has_history());
+        history.map(|history| arrays::copy(history.bind(py)))
     }
 
     /// A copy of the last step's corrected derivative; none before the first step.
@@ -207,7 +237,7 @@ impl<T: Number> Run<T> {
     pub(super) fn draw(&mut self, py: Python<'_>) -> PyResult<()> {
         let noise = match self.noise.take() {
             Some(noise) => noise,
-            None => self.new_buffer(py),
+            None => self.new_buffer(py)?,
         };
         let bound = noise.bind(py).clone();
         {
@@ -224,7 +254,7 @@ impl<T: Number> Run<T> {
         if !self.stepper.asks_for_churn() {
             return self.advance(py, Some(noise));
         }
-        let out = self.take_spare(py);
+        let out = self.take_spare(py)?;
         {
             let (x, noise) = (arrays::read(self.x.bind(py))?, arrays::read(noise)?);
             let mut out = arrays::write(out.bind(py))?;
@@ -240,18 +270,10 @@ impl<T: Number> Run<T> {
         let Some(denoised) = self.denoised.take() else {
             return Err(Error::Protocol("the denoised latent has not been fed".into()).into());
         };
-        if self.history.is_none() && self.stepper.needs_history() {
-            let history = self.new_buffer(py);
-            {
-                let x = arrays::read(self.x.bind(py))?;
-                self.stepper.start_history(x.as_slice()?, arrays::write(history.bind(py))?.as_slice_mut()?);
-            }
-            self.history = Some(history);
-        }
         if self.momentum_d.is_none() && self.records {
-            self.momentum_d = Some(self.new_buffer(py));
+            self.momentum_d = Some(self.new_buffer(py)?);
         }
-        let out = self.take_spare(py);
+        let out = self.take_spare(py)?;
         {
             let x = arrays::read(self.x.bind(py))?;
             let denoised = arrays::read(denoised.bind(py))?;
@@ -278,14 +300,14 @@ impl<T: Number> Run<T> {
 
     /// The buffer that is not the latent, if nobody kept it; else a new one.
     #[expect(deprecated, reason = "its replacement is unsafe code")]
-    fn take_spare(&mut self, py: Python<'_>) -> Latent<T> {
+    fn take_spare(&mut self, py: Python<'_>) -> PyResult<Latent<T>> {
         match self.spare.take() {
-            Some(spare) if spare.get_refcnt(py) == 1 => spare,
+            Some(spare) if spare.get_refcnt(py) == 1 => Ok(spare),
             _ => self.new_buffer(py),
         }
     }
 
-    fn new_buffer(&self, py: Python<'_>) -> Latent<T> {
-        PyArrayDyn::zeros(py, self.stepper.shape(), false).unbind()
+    fn new_buffer(&self, py: Python<'_>) -> PyResult<Latent<T>> {
+        arrays::zeros(py, self.stepper.shape()).map(Bound::unbind)
     }
 }

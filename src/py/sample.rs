@@ -5,12 +5,12 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arrays::{self, Number};
+use super::closing::AtWork;
 use super::config;
 use super::errors;
 use super::run::{AnyRun, Inputs, Run, on_run};
 use crate::error::Error;
 use crate::stepper::Request;
-use crate::threads;
 
 /// Samples: walks `x` down `sigmas`, calling `denoise(x, sigma)` once per step.
 ///
@@ -27,7 +27,7 @@ pub(super) fn sample<'py>(
     noise: Option<&Bound<'py, PyAny>>,
     history: Option<&Bound<'py, PyAny>>,
     callback: Option<&Bound<'py, PyAny>>,
-    threads: Option<usize>,
+    threads: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
     for (name, value) in [("denoise", Some(denoise)), ("noise", noise), ("callback", callback)] {
         if let Some(value) = value
@@ -44,10 +44,11 @@ pub(super) fn sample<'py>(
         reference,
         history,
         records: false,
-        threads: threads.unwrap_or_else(threads::default),
+        threads: config::threads(threads)?,
         sqrt: None,
     };
-    let calls = Calls { denoise, noise, callback };
+    let at_work = AtWork::begin()?;
+    let calls = Calls { denoise, noise, callback, at_work };
     on_run!(AnyRun::new(inputs)?, run => calls.drive(denoise.py(), run))
 }
 
@@ -56,12 +57,14 @@ struct Calls<'a, 'py> {
     denoise: &'a Bound<'py, PyAny>,
     noise: Option<&'a Bound<'py, PyAny>>,
     callback: Option<&'a Bound<'py, PyAny>>,
+    at_work: AtWork,
 }
 
 impl<'py> Calls<'_, 'py> {
     fn drive<T: Number>(&self, py: Python<'py>, mut run: Run<T>) -> PyResult<Bound<'py, PyAny>> {
         loop {
             py.check_signals()?;
+            self.at_work.check()?;
             match (run.request()?, self.noise) {
                 (Request::Done, _) => return run.result(py),
                 (Request::Denoise { sigma }, _) => self.denoise(py, &mut run, sigma)?,

@@ -5,12 +5,12 @@ use std::sync::{Mutex, MutexGuard};
 use pyo3::prelude::*;
 
 use super::arrays;
+use super::closing::AtWork;
 use super::config;
 use super::run::{AnyRun, Inputs, on_run};
 use crate::error::Error;
 use crate::real::Real;
 use crate::stepper::Request;
-use crate::threads;
 
 /// The stepper needs the denoised latent: feed `model(x, sigma)`.
 #[pyclass(frozen, get_all, module = "sonar_sampler")]
@@ -85,9 +85,10 @@ impl PyStepper {
         reference: Option<&Bound<'_, PyAny>>,
         history: Option<&Bound<'_, PyAny>>,
         record: bool,
-        threads: Option<usize>,
+        threads: Option<&Bound<'_, PyAny>>,
         sqrt: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
+        let _at_work = AtWork::begin()?;
         let (config, sigmas) = (config::read(config)?, arrays::sigmas(sigmas)?);
         let inputs = Inputs {
             config,
@@ -96,7 +97,7 @@ impl PyStepper {
             reference,
             history,
             records: record,
-            threads: threads.unwrap_or_else(threads::default),
+            threads: config::threads(threads)?,
             sqrt,
         };
         Ok(Self { run: Mutex::new(AnyRun::new(inputs)?) })
@@ -120,6 +121,7 @@ impl PyStepper {
     /// Answers the present request with an array shaped like the latent. A wrong shape or dtype is refused and
     /// leaves the run as it was; an answer that is not finite ends it (NumericError).
     fn feed(&self, array: &Bound<'_, PyAny>) -> PyResult<()> {
+        let _at_work = AtWork::begin()?;
         on_run!(&mut *self.lock()?, run => match run.request()? {
             Request::Denoise { .. } => {
                 run.hold(array)?;
@@ -132,6 +134,7 @@ impl PyStepper {
 
     /// Answers the present noise request from the run's own seeds (`SonarConfig.seed`).
     fn draw(&self, py: Python<'_>) -> PyResult<()> {
+        let _at_work = AtWork::begin()?;
         on_run!(&mut *self.lock()?, run => match run.request()? {
             Request::Noise { .. } => run.draw(py),
             _ => Err(Error::Protocol("asked to draw noise that the run has not asked for".into()).into()),
