@@ -48,7 +48,13 @@ def save(image: Image.Image, job: Job, path: Path) -> None:
         job.reference.save(buffer, "PNG")
         info.add_text(_REFERENCE, base64.b64encode(buffer.getvalue()).decode("ascii"))
     path.parent.mkdir(parents=True, exist_ok=True)
-    image.save(path, pnginfo=info)
+    # Under its name only when it is whole: Ctrl-C may come while it is written.
+    part = path.with_suffix(".part")
+    try:
+        image.save(part, "PNG", pnginfo=info)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def load(path: Path) -> tuple[Job, str]:

@@ -1,0 +1,51 @@
+# Two commands for a contributor: `make demo` and `make test`. Everything is installed into .venv.
+PYTHON ?= python3
+BIN := $(CURDIR)/.venv/bin
+OUT ?= out
+
+export VIRTUAL_ENV := $(CURDIR)/.venv
+export PYO3_PYTHON := $(BIN)/python
+# Small arrays in many tests: threads of other libraries only get in each other's way.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test bench fuzz check build clean
+
+demo: .venv/demo build
+	$(BIN)/sonar grid "mountains sunset" --seed 7 --steps 12 --momentum 0.5:0.9:3 --momentum-hist 0.5:0.9:3 --out $(OUT)
+	@echo "The sheet above is the picture: open it with any viewer. More: $(BIN)/sonar --help"
+
+test: check
+	cargo test --quiet
+	$(BIN)/python -m pytest -q
+
+# Every check that is not a test: formats, lints, types, stubs, licences of what is linked in.
+check: .venv/dev build .venv/bin/cargo-deny
+	cargo fmt --check
+	cargo clippy --quiet --all-targets -- --deny warnings
+	cargo clippy --quiet --all-targets --features python -- --deny warnings
+	$(BIN)/cargo-deny --log-level error check licenses bans sources
+	$(BIN)/ruff check --quiet
+	$(BIN)/ruff format --quiet --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest sonar_sampler._core
+
+build:
+	$(BIN)/maturin develop --release --quiet
+
+.venv/bin/python:
+	$(PYTHON) -c 'import sys; sys.exit(None if (3, 10) <= sys.version_info < (3, 13) else "Python 3.10, 3.11 or 3.12 is needed; say which with make PYTHON=...")'
+	$(PYTHON) -m venv .venv
+
+.venv/demo: requirements/demo.lock | .venv/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/demo.lock
+	touch $@
+
+.venv/dev: requirements/dev.lock .venv/demo
+	$(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.lock
+	touch $@
+
+.venv/bin/cargo-deny:
+	cargo install --quiet --locked --root .venv cargo-deny@0.19.0
+
+clean:
+	rm -rf .venv target out python/sonar_sampler/_core.*.so
