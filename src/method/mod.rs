@@ -1,6 +1,7 @@
 //! The samplers: one file each, which turns a step of the schedule into coefficients.
 //!
-//! A new sampler is a file with `plan` (and `check`, if it refuses something) and a row of [`TABLE`].
+//! A new sampler is a file with `plan` (and `check`, if it refuses something) and a row of [`TABLE`]; see
+//! `docs/your-own-sampler.md`.
 
 mod euler;
 mod euler_ancestral;
@@ -69,7 +70,7 @@ macro_rules! row {
 }
 
 /// Every sampler.
-pub static TABLE: [Method; 3] = [
+pub static TABLE: &[Method] = &[
     row!("euler_a", "Euler a", euler_ancestral, euler_ancestral::check),
     row!("euler", "Euler", euler, anything_goes),
     row!("naive", "Naive", naive, anything_goes),

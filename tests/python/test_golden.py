@@ -17,7 +17,15 @@ GOLDEN = Path(__file__).parent.parent / "golden"
 CASES = json.loads((GOLDEN / "original.json").read_text())
 ARRAYS = np.load(GOLDEN / "original.npz")
 
-CONFIG_KEYS = ("sampler", "momentum", "momentum_hist", "momentum_hist_init", "momentum_sign", "ref_method", "ref_factor")
+CONFIG_KEYS = (
+    "sampler",
+    "momentum",
+    "momentum_hist",
+    "momentum_hist_init",
+    "momentum_sign",
+    "ref_method",
+    "ref_factor",
+)
 CONFIG_KEYS += ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise")
 
 
