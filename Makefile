@@ -45,7 +45,7 @@ build:
 	touch $@
 
 .venv/bin/cargo-deny:
-	cargo install --quiet --locked --root .venv cargo-deny@0.19.0
+	cargo install --quiet --locked --root .venv cargo-deny@0.20.2
 
 clean:
 	rm -rf .venv target out python/sonar_sampler/_core.*.so

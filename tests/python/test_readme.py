@@ -1,0 +1,40 @@
+"""What the README and the guides tell a reader to type works."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from sonar_sampler.cli import main
+
+ROOT = Path(__file__).parents[2]
+README = (ROOT / "README.md").read_text()
+COMMANDS = re.findall(r"^sonar (.+)$", README, re.M)
+
+
+def test_the_python_example_runs():
+    code = re.search(r"```python\n(.*?)```", README, re.S)[1]
+    names = {}
+    exec(compile(code, "README.md", "exec"), names)
+    assert names["latents"].shape == (2, 4, 64, 64)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_commands_run(command, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    arguments = shlex.split(command)
+    if arguments[0] == "again":
+        made = next(shlex.split(line) for line in COMMANDS if "lake aurora" in line)
+        assert CliRunner().invoke(main, made).exit_code == 0
+    done = CliRunner().invoke(main, arguments)
+    assert done.exit_code == 0, done.output
+    assert Path(done.stdout.strip()).is_file()
+
+
+@pytest.mark.parametrize("document", ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))])
+def test_every_link_inside_the_project_leads_somewhere(document):
+    path = ROOT / document
+    for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text()):
+        assert (path.parent / target).exists(), target
