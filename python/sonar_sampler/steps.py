@@ -28,6 +28,11 @@ def format_step(value: float) -> str:
     return str(value)
 
 
+def step_index(position: float, steps: int) -> int:
+    """The step of a run of so many steps that a position means: fractions are rounded half to even."""
+    return position if isinstance(position, int) else round(position * steps)
+
+
 def _read(text: str | float) -> int | float | None:
     if isinstance(text, bool):
         return None

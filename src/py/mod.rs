@@ -31,6 +31,8 @@ mod _core {
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
-        module.add("__version__", env!("CARGO_PKG_VERSION"))
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        // `install.py` of the webui extension looks for this text in the compiled file.
+        module.add("__source__", env!("SONAR_SOURCE"))
     }
 }

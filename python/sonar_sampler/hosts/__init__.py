@@ -1,0 +1,1 @@
+"""Translations of the samplers for programs that generate images; nothing here is imported by the rest."""

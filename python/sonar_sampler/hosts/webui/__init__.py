@@ -1,0 +1,43 @@
+"""The webui extension: AUTOMATIC1111 and the forks that kept its interfaces.
+
+Imported by `scripts/sonar.py` inside the host. The host runs its own sampling code; this package gives it three
+sampling functions, a panel and their options.
+
+| module | what it holds |
+|---|---|
+| `options` | every option once: label, default, kind, check |
+| `settings` | the Settings page: defaults and the form of the script |
+| `panel` | the controls |
+| `script` | the script's hooks |
+| `job` | the options of one job, frozen |
+| `sampler` | the samplers in the host's lists |
+| `sampling` | the sampling functions |
+| `reference` | reference images |
+| `upscale` | enlarging finished images |
+| `grid` | grid search |
+| `infotext` | settings into the text of an image and back |
+| `axes` | axes of the X/Y/Z plot |
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules import script_callbacks
+
+from sonar_sampler.hosts.webui import axes, infotext, sampler, settings
+from sonar_sampler.hosts.webui.script import SonarScript
+
+__all__ = ["SonarScript", "register"]
+
+
+def register() -> None:
+    """Tells the host of samplers, settings and axes. "Reload UI" calls it again."""
+    sampler.register()
+    settings.register()
+    axes.register()
+    script_callbacks.on_infotext_pasted(_pasted)
+
+
+def _pasted(text: str, params: dict[str, Any]) -> None:
+    infotext.pasted(text, params, settings.is_dropdown())

@@ -1,0 +1,148 @@
+"""The text in the images: every setting that mattered, and how a page reads it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from sonar_sampler.errors import ConfigError
+from sonar_sampler.hosts.webui import reference
+from sonar_sampler.hosts.webui.job import Job
+from sonar_sampler.hosts.webui.options import (
+    AS_SELECTED,
+    GRID,
+    METHODS,
+    OPTIONS,
+    REF_IMAGE,
+    REF_INIT,
+    REF_OFF,
+    check,
+)
+from sonar_sampler.steps import format_step
+
+_PREFIX = "Sonar "
+_OFF = "off"
+_MOMENTUM = ("momentum_hist", "momentum_sign", "momentum_hist_init")
+_REFERENCE = ("ref_method", "ref_factor", "ref_start", "ref_stop")
+_HASH = f"{_PREFIX}reference hash"
+
+# What the original extension wrote; its sampler stood beside the page's, which was not used.
+_ORIGINAL_SAMPLER = f"{_PREFIX}sampler"
+_ORIGINAL = {"momentum": f"{_PREFIX}momentum", "momentum_hist": f"{_PREFIX}momentum_hist"}
+
+
+def key(name: str) -> str:
+    """The word for an option in the text."""
+    label = OPTIONS[name].knob.label
+    return _PREFIX + label[0].lower() + label[1:]
+
+
+def write(p: Any, job: Job, grid: Mapping[str, str] | None = None) -> None:
+    """Puts the settings of a job into its infotext, in place of older ones.
+
+    The job gets a new dict: copies of it, as the X/Y/Z plot makes them, would find each other's settings.
+    """
+    others = {name: text for name, text in p.extra_generation_params.items() if not name.startswith(_PREFIX)}
+    p.extra_generation_params = {**others, **_settings(p, job), **(grid or {})}
+
+
+def clear(p: Any) -> None:
+    """Takes the settings of an earlier job out of the infotext."""
+    others = {name: text for name, text in p.extra_generation_params.items() if not name.startswith(_PREFIX)}
+    p.extra_generation_params = others
+
+
+def grid_settings(values: Mapping[str, Any]) -> dict[str, str]:
+    """The search lists, for the infotext of a sheet."""
+    return {key(name): values[name] for name in GRID if name != "grid" and values[name]}
+
+
+def _settings(p: Any, job: Job) -> dict[str, Any]:
+    momentum = job.config.momentum
+    written: dict[str, Any] = {key("momentum"): momentum}
+    if momentum != 1:
+        written |= {key(name): job.values[name] for name in _MOMENTUM}
+        for name, position, all_steps in zip(
+            ("momentum_start", "momentum_stop"), job.momentum_range, (0.0, 1.0), strict=True
+        ):
+            if position != all_steps:
+                written[key(name)] = format_step(position)
+    if job.ref_source != REF_OFF and job.config.ref_factor != 0:
+        written[key("ref_source")] = job.ref_source
+        if job.ref_image is not None:
+            written[_HASH] = reference.digest(job.ref_image)
+        written |= {key(name): job.values[name] for name in _REFERENCE}
+        written |= {key(name): format_step(job.values[name]) for name in ("ref_start", "ref_stop")}
+    if getattr(p, "enable_hr", False) and not job.hires:
+        written[key("hires")] = _OFF
+    if job.upscale is not None:
+        written[key("upscaler")] = job.upscale.upscaler
+        written[key("upscale_ratio")] = job.upscale.ratio
+        written |= {key(name): job.values[name] for name in ("upscale_width", "upscale_height")}
+    return written
+
+
+def is_sonar(params: Mapping[str, Any]) -> bool:
+    """Whether the image of a text, as the host has parsed it, was made by a Sonar sampler, ours or the original's."""
+    if _ORIGINAL_SAMPLER in params:
+        return True
+    if not any(str(name).startswith(_PREFIX) for name in params):
+        return False
+    if str(params.get("Sampler", "")).startswith(_PREFIX):
+        return True
+    # Sonar in the hires pass alone; with an Euler in the first pass the panel would turn that into Sonar too.
+    return str(params.get("Hires sampler", "")).startswith(_PREFIX) and params.get("Sampler") not in METHODS
+
+
+def reader(name: str) -> Callable[[Mapping[str, Any]], Any]:
+    """The function that reads an option out of a parsed text.
+
+    It answers None (leave the control alone) for texts without Sonar, except that Enable goes off; what a Sonar
+    text does not mention is off or at its default.
+    """
+
+    def read(params: Mapping[str, Any]) -> Any:
+        if not is_sonar(params):
+            return False if name == "enable" else None
+        return _value(name, params)
+
+    return read
+
+
+def _value(name: str, params: Mapping[str, Any]) -> Any:
+    default = OPTIONS[name].default
+    if name == "enable":
+        return True
+    if name == "sampler":
+        original = params.get(_ORIGINAL_SAMPLER)
+        return original if original in METHODS else AS_SELECTED
+    if name == "ref_source":
+        source = params.get(key(name), REF_OFF)
+        return source if source in (REF_IMAGE, REF_INIT) else REF_OFF
+    if name == "hires":
+        return params.get(key(name)) != _OFF
+    if name == "upscale":
+        return key("upscaler") in params
+    if name == "grid":
+        return any(key(of) in params for of in GRID)
+    text = params.get(key(name), params.get(_ORIGINAL.get(name, ""), default))
+    return _typed(name, text, default)
+
+
+def _typed(name: str, text: Any, default: Any) -> Any:
+    """The value in the type of its control; the default if somebody edited the text beyond recognition."""
+    try:
+        value = type(default)(float(text)) if OPTIONS[name].kind in ("number", "whole") else text
+        check(name, value)
+    except (ConfigError, TypeError, ValueError):
+        return default
+    return value
+
+
+def pasted(_text: str, params: dict[str, Any], dropdown: bool) -> None:
+    """Makes a pasted text select the script, or not, whichever form wrote it."""
+    ours = params.get("Script") in (None, "Sonar")
+    if ours and dropdown and is_sonar(params):
+        params["Script"] = "Sonar"
+    elif ours and params.get("Script"):
+        del params["Script"]

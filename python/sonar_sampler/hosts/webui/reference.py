@@ -1,0 +1,78 @@
+"""Reference images: from a request to a picture, and from a picture to a latent of the pass."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import io
+from typing import Any
+
+import numpy as np
+import torch
+from modules import images, sd_samplers_common, shared
+from PIL import Image, ImageOps
+
+from sonar_sampler.errors import ConfigError
+
+_SCALE = 8  # pixels per latent cell, of every model that these hosts run
+
+
+def decode(value: Any) -> Image.Image | None:
+    """A picture from what a page (PIL) or a request (base64 or data URL) gives; None stays None.
+
+    Raises:
+        ConfigError: if it is anything else.
+    """
+    if value is None or value == "":
+        return None
+    if isinstance(value, Image.Image):
+        return value
+    if not isinstance(value, str):
+        raise ConfigError(f"ref_image is a {type(value).__name__}: must be an image as base64 or a data URL")
+    text = value.partition(",")[2] if value.startswith("data:") else value
+    try:
+        return ImageOps.exif_transpose(Image.open(io.BytesIO(base64.b64decode(text, validate=True))))
+    except (binascii.Error, ValueError, OSError, Image.DecompressionBombError):
+        raise ConfigError(f"ref_image = {value[:40]!r}...: must be an image as base64 or a data URL") from None
+
+
+def digest(image: Image.Image) -> str:
+    """Ten hexadecimal digits that tell a picture from another."""
+    return hashlib.sha256(repr((image.mode, image.size)).encode() + image.tobytes()).hexdigest()[:10]
+
+
+def latent(p: Any, image: Image.Image, x: torch.Tensor) -> torch.Tensor:
+    """The picture as a latent (1, channel, height, width) for the pass that samples latents like x.
+
+    It is cropped and resized as the host does with an img2img image, and encoded once per job, size and model.
+    """
+    size = (x.shape[-1] * _SCALE, x.shape[-2] * _SCALE)
+    key = (id(image), size, getattr(shared.sd_model, "sd_model_hash", None), id(shared.sd_model))
+    cached: dict[Any, torch.Tensor] = getattr(p, "sonar_latents", None) or {}
+    if key not in cached:
+        # A new dict: copies of a job (X/Y/Z plot) share the old one.
+        cached = {**cached, key: _encoded(_fitted(image, size))}
+        p.sonar_latents = cached
+    return cached[key].to(x)
+
+
+def _fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:
+    background = Image.new("RGBA", image.size, getattr(shared.opts, "img2img_background_color", "#ffffff"))
+    background.alpha_composite(image.convert("RGBA"))
+    fitted: Image.Image = images.resize_image(1, background.convert("RGB"), *size)
+    return fitted
+
+
+def _encoded(image: Image.Image) -> torch.Tensor:
+    pixels = torch.from_numpy(np.asarray(image, dtype=np.float32) / 255).permute(2, 0, 1)[None]
+    indexes = getattr(sd_samplers_common, "approximation_indexes", {})
+    approximation = indexes.get(getattr(shared.opts, "sd_vae_encode_method", "Full"), 0)
+    # Encoders draw from the global generator: with its own seed an image does not depend on what ran before,
+    # and nothing that runs later depends on it.
+    device = shared.device
+    with torch.random.fork_rng([device] if torch.device(device).type == "cuda" else []):
+        torch.manual_seed(0)
+        encoded: torch.Tensor = sd_samplers_common.images_tensor_to_samples(pixels, approximation, shared.sd_model)
+    # Forge answers an inference tensor, which nothing else may keep.
+    return encoded.clone()

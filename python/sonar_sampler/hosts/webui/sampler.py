@@ -1,0 +1,92 @@
+"""The Sonar samplers in the host's lists of samplers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from modules import script_callbacks, sd_samplers, sd_samplers_common, sd_samplers_kdiffusion
+
+from sonar_sampler.hosts.webui import infotext, reference, sampling
+from sonar_sampler.hosts.webui import job as jobs
+from sonar_sampler.hosts.webui.options import REF_IMAGE, REF_INIT
+
+_CHURN = ["s_churn", "s_tmin", "s_tmax", "s_noise"]
+# ENSD is written into the infotext of a sampler that draws noise.
+_TABLE: tuple[tuple[str, Any, list[str], dict[str, Any], list[str]], ...] = (
+    ("Sonar Euler a", sampling.sample_euler_a, ["sonar_euler_a"], {"uses_ensd": True}, []),
+    ("Sonar Euler", sampling.sample_euler, ["sonar_euler"], {}, _CHURN),
+    ("Sonar Naive", sampling.sample_naive, ["sonar_naive"], {"uses_ensd": True}, []),
+)
+NAMES = tuple(row[0] for row in _TABLE)
+
+
+class SonarSampler(sd_samplers_kdiffusion.KDiffusionSampler):  # type: ignore[misc]
+    """The host's own sampler, told of each pass before it begins: the reference cannot be encoded in the loop."""
+
+    def sample(self, p: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """One txt2img pass; see the host."""
+        begin(p, x, initial=None)
+        return super().sample(p, x, *args, **kwargs)
+
+    def sample_img2img(self, p: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
+        """One img2img or hires pass; see the host."""
+        begin(p, x, initial=None if getattr(p, "is_hr_pass", False) else x)
+        return super().sample_img2img(p, x, *args, **kwargs)
+
+
+def begin(p: Any, x: Any, initial: Any) -> None:
+    """Leaves on the job what the sampling function needs for a pass, and what the infotext must say.
+
+    Args:
+        p: the host's job.
+        x: a latent of the size of the pass.
+        initial: the latent of the img2img image, if there is one.
+    """
+    job = jobs.of(p)
+    infotext.write(p, job)
+    if getattr(p, "is_hr_pass", False) and not job.hires:
+        job = job.plain()
+    latent = None
+    if job.ref_source == REF_IMAGE and job.ref_image is not None:
+        latent = reference.latent(p, job.ref_image, x)
+    elif job.ref_source == REF_INIT:
+        latent = initial
+    p.sonar_pass = sampling.Pass(job, latent)
+
+
+def register() -> None:
+    """Puts the samplers into the host's lists, in place of those that an earlier load left there."""
+    _remove()
+    for name, function, aliases, options, parameters in _TABLE:
+        data = sd_samplers_common.SamplerData(name, _constructor(function), aliases, dict(options))
+        sd_samplers.all_samplers.append(data)
+        sd_samplers.all_samplers_map[name] = data
+        # Keyed by the callable: that is what the host looks up.
+        sd_samplers_kdiffusion.sampler_extra_params[function] = list(parameters)
+    _publish()
+    script_callbacks.on_script_unloaded(unregister)
+
+
+def unregister() -> None:
+    """Takes the samplers out again."""
+    _remove()
+    _publish()
+
+
+def _constructor(function: Any) -> Any:
+    return lambda model: SonarSampler(function, model)
+
+
+def _remove() -> None:
+    # In place: other extensions hold the lists themselves.
+    sd_samplers.all_samplers[:] = [data for data in sd_samplers.all_samplers if data.name not in NAMES]
+    for name, function, *_ in _TABLE:
+        sd_samplers.all_samplers_map.pop(name, None)
+        sd_samplers_kdiffusion.sampler_extra_params.pop(function, None)
+
+
+def _publish() -> None:
+    sd_samplers.set_samplers()
+    lookup: Any = getattr(sd_samplers, "get_sampler_and_scheduler", None)
+    if hasattr(lookup, "cache_clear"):
+        lookup.cache_clear()

@@ -1,0 +1,154 @@
+"""The Sonar script: reads its arguments, stores the options on the job and lets the host do everything else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import copy
+from typing import Any
+
+import gradio as gr
+from modules import processing, scripts
+
+from sonar_sampler.errors import ConfigError, SonarError
+from sonar_sampler.hosts.webui import grid as grids
+from sonar_sampler.hosts.webui import infotext, panel, settings
+from sonar_sampler.hosts.webui import job as jobs
+from sonar_sampler.hosts.webui.options import arguments
+from sonar_sampler.hosts.webui.sampler import NAMES
+
+_TITLE = "Sonar"
+_LATE = hasattr(scripts.Script, "postprocess_image_after_composite")
+
+
+class SonarScript(scripts.Script):  # type: ignore[misc]
+    """The script in both forms.
+
+    In the Script dropdown it joins the always-visible scripts for the length of a job, so that the host calls the
+    same hooks in both forms.
+    """
+
+    def __init__(self) -> None:
+        self.dropdown = settings.is_dropdown()
+
+    def title(self) -> str:
+        """The name in lists and, in lower case, in requests."""
+        return _TITLE
+
+    def show(self, _is_img2img: bool) -> Any:
+        """Where the host puts it."""
+        return True if self.dropdown else scripts.AlwaysVisible
+
+    def ui(self, is_img2img: bool) -> list[Any]:
+        """Builds the panel; the host calls this several times."""
+        if self.dropdown:
+            controls = panel.build(True, is_img2img, self.elem_id)
+        else:
+            with gr.Accordion(_TITLE, open=False, elem_id=self.elem_id("accordion")):
+                controls = panel.build(False, is_img2img, self.elem_id)
+        self.infotext_fields = [
+            (control, infotext.reader(name)) for name, control in controls.items() if name != "ref_image"
+        ]
+        self.paste_field_names: list[str] = []
+        return list(controls.values())
+
+    def run(self, p: Any, *args: Any) -> Any:
+        """Runs a job for which the script was chosen in the dropdown."""
+        try:
+            values = self._values(p, args)
+            jobs.read(values)
+            grid = self._grid(p, values)
+        except SonarError as error:
+            raise _with_status(error) from None
+        p.scripts = self._joined(p.scripts)
+        return processing.process_images(p) if grid is None else grids.run(p, grid)
+
+    def process(self, p: Any, *args: Any) -> None:
+        """Stores the options on the job, before the host makes its sampler."""
+        p.sonar = p.sonar_pass = None
+        infotext.clear(p)
+        try:
+            values = self._values(p, args)
+            axes = getattr(p, "sonar_axes", None) or {}
+            job = jobs.read({**values, **axes})
+            if not (self.dropdown or axes or job.values["enable"]):
+                return
+        except SonarError as error:
+            # The host logs what this hook raises and goes on; what sampling raises reaches the user.
+            p.sample = _raiser(_with_status(error))
+            return
+        p.sonar = job
+        _choose_sampler(p, job)
+        infotext.write(p, job)
+        if self.dropdown:
+            p.extra_generation_params["Script"] = _TITLE
+
+    def postprocess_image(self, p: Any, pp: Any, *_args: Any) -> None:
+        """Enlarges a finished image, on hosts that have no later hook."""
+        if not _LATE:
+            _upscale(p, pp)
+
+    def postprocess_image_after_composite(self, p: Any, pp: Any, *_args: Any) -> None:
+        """Enlarges a finished image."""
+        _upscale(p, pp)
+
+    def _values(self, p: Any, args: Sequence[Any]) -> dict[str, Any]:
+        """The options by name, from the page or from a request; those that a request leaves out are not in it."""
+        names = arguments(self.dropdown)
+        if args and isinstance(args[0], Mapping):
+            values = dict(args[0])
+            if self.dropdown:
+                return values
+            return {"enable": True, **values}
+        # A request's script_args replace the script's part of one long list, whatever their number.
+        runner = p.scripts
+        spare = len(p.script_args) - max(script.args_to for script in runner.scripts)
+        if self.dropdown and spare > 0:
+            raise ConfigError(f"script_args has {len(names) + spare} values: at most {len(names)} are allowed")
+        given = args[: len(names) + min(spare, 0)] if self.dropdown else args
+        return dict(zip(names, given, strict=False))
+
+    def _grid(self, p: Any, values: Mapping[str, Any]) -> grids.Grid | None:
+        full = {name: values.get(name, settings.stored(name)) for name in arguments(True)}
+        if full["grid"] is not True or getattr(p, "txt2img_upscale", False):
+            return None
+        return grids.Grid.read(full)
+
+    def _joined(self, runner: Any) -> Any:
+        """A copy of the host's list of scripts in which this one is always on."""
+        runner = copy(runner)
+        runner.alwayson_scripts = [*(one for one in runner.alwayson_scripts if one is not self), self]
+        if hasattr(runner, "callback_map"):
+            runner.callback_map = {}
+        return runner
+
+
+def _choose_sampler(p: Any, job: jobs.Job) -> None:
+    """Sets the sampler of the job; a sampler that the user chose for the hires pass is left alone."""
+    if job.sampler is not None:
+        p.sampler_name = job.sampler
+    elif p.sampler_name in ("Euler a", "Euler"):
+        p.sampler_name = f"{_TITLE} {p.sampler_name}"
+    elif p.sampler_name not in NAMES:
+        if getattr(p, "enable_hr", False) and getattr(p, "hr_sampler_name", None) in NAMES:
+            return
+        p.comment(f"Sonar has no {p.sampler_name}: {NAMES[0]} was used instead.")
+        p.sampler_name = NAMES[0]
+
+
+def _upscale(p: Any, pp: Any) -> None:
+    job: jobs.Job | None = getattr(p, "sonar", None)
+    if job is not None and job.upscale is not None:
+        pp.image = job.upscale.apply(pp.image)
+
+
+def _with_status(error: SonarError) -> SonarError:
+    """The error with what the host's API looks for: 422, and the reason."""
+    error.__dict__.update(status_code=422, detail=str(error))
+    return error
+
+
+def _raiser(error: Exception) -> Any:
+    def sample(*_args: Any, **_kwargs: Any) -> Any:
+        raise error
+
+    return sample
