@@ -1,0 +1,3 @@
+import profiles
+
+profiles.load()
