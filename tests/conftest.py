@@ -1,5 +1,20 @@
 """The webui's fixtures; nothing is started before a test asks for one."""
 
-from webui.fixtures import browser, host, page, pytest_addoption, test_host, webui
+import pytest
 
-__all__ = ["browser", "host", "page", "pytest_addoption", "test_host", "webui"]
+pytest.register_assert_rewrite("webui.api_cases", "webui.page_cases")
+
+from webui.fixtures import (  # noqa: E402 - after the line above
+    browser,
+    form,
+    host,
+    page,
+    pytest_addoption,
+    pytest_collection_modifyitems,
+    slow_model,
+    test_host,
+    webui,
+)
+
+_HOOKS = (pytest_addoption, pytest_collection_modifyitems)
+_FIXTURES = (browser, form, host, page, slow_model, test_host, webui)

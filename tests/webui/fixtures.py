@@ -17,16 +17,26 @@ HOST_ROOT = ROOT / "tests" / "webui_host"
 FORMS = ["Script dropdown", "Accordion with Enable"]
 
 # gradio 3, k-diffusion and their neighbours warn about each other; nothing of ours is meant by these.
+_WARNERS = (
+    "gradio|gradio_client|fastapi|starlette|pydantic|websockets|uvicorn|altair|jsonschema|clip|pkg_resources|httpx"
+)
 THIRD_PARTY_WARNINGS = [
-    "ignore::DeprecationWarning:(gradio|gradio_client|fastapi|starlette|pydantic|websockets|uvicorn|altair|jsonschema|clip|pkg_resources|httpx).*",
-    "ignore::UserWarning:(gradio|gradio_client|pydantic|clip|torch).*",
-    "ignore:.*:PendingDeprecationWarning",
+    f"ignore::DeprecationWarning:({_WARNERS})",
+    f"ignore::UserWarning:({_WARNERS}|torch)",
+    "ignore::PendingDeprecationWarning",
     "ignore::ResourceWarning",
 ]
 
 
 def pytest_addoption(parser):
     parser.addoption("--webui", help="URL of a running webui with Sonar and --api, or the root of an installed one")
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if {"test_host", "_real"} & set(getattr(item, "fixturenames", ())):
+            for warning in THIRD_PARTY_WARNINGS:
+                item.add_marker(pytest.mark.filterwarnings(warning))
 
 
 def free_port():
@@ -46,6 +56,7 @@ class TestHost:
         self.data_dir, self.port = data_dir, free_port()
         self.initialize = self.module("initialize")
         self.client = Webui(self.initialize.start(data_dir, [ROOT], self.port))
+        assert self.client.script("sonar")["args"], self.client.script("sonar")
         self.shared = self.module("shared")
         self.settings = dict(self.shared.opts.data)
 
@@ -130,6 +141,15 @@ def host(test_host):
     hijacked()
 
 
+@pytest.fixture
+def slow_model(test_host):
+    """A model that takes its time, so that a job can be watched and interrupted."""
+    model = test_host.module("tiny_model")
+    model.delay = 0.03
+    yield
+    model.delay = 0.0
+
+
 def hijacked():
     """Other tests use k-diffusion without a host."""
     import k_diffusion.sampling
@@ -139,15 +159,15 @@ def hijacked():
 
 
 @pytest.fixture(scope="session", params=FORMS, ids=["dropdown", "accordion"])
-def _form(request):
+def form(request):
     return request.param
 
 
 @pytest.fixture
-def webui(test_host, _form):
+def webui(test_host, form):
     """The test host over HTTP, in both forms of the script."""
     test_host.reset()
-    test_host.use(_form)
+    test_host.use(form)
     yield test_host.client
     hijacked()
 

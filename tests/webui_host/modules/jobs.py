@@ -24,7 +24,8 @@ def run_job(p, script_args):
     p.script_args = script_args
     with closing(p):
         p.scripts.setup(p)
-        processed = p.scripts.run(p, *p.script_args)
+        # A request without a script may still hold the name of one, from its infotext: nothing is selected then.
+        processed = p.scripts.run(p, *p.script_args) if isinstance(p.script_args[0], int) else None
         return processing.process_images(p) if processed is None else processed
 
 

@@ -15,8 +15,7 @@ import torch
 SCALE = 0.18215
 SPREAD = 0.5
 CONTRAST = 0.15
-_MIX = torch.tensor([[5.0, 0, 0], [0, 5.0, 0], [0, 0, 5.0], [2.0, 2.0, 2.0]])  # latent channels of a colour
-_UNMIX = torch.linalg.pinv(_MIX)
+_MIX = [[5.0, 0, 0], [0, 5.0, 0], [0, 0, 5.0], [2.0, 2.0, 2.0]]  # four latent channels of a colour
 
 delay = 0.0
 """Seconds that the model takes per call: tests that interrupt a job raise it."""
@@ -38,13 +37,14 @@ class Posterior:
 class TinyModel(torch.nn.Module):
     parameterization = "eps"
     cond_stage_key = "txt"
-    latent_channels = 4
     is_sd1, is_sd2, is_sdxl, is_sd3, is_ssd, is_sdxl_inpaint = True, False, False, False, False, False
     sd_model_hash = "0123456789"
 
-    def __init__(self, name="tiny", tint=0.0):
+    def __init__(self, name="tiny", tint=0.0, latent_channels=4):
         super().__init__()
-        self.tint = tint
+        self.tint, self.latent_channels = tint, latent_channels
+        self.mix = torch.tensor(_MIX * (latent_channels // 4))
+        self.unmix = torch.linalg.pinv(self.mix)
         self.model = SimpleNamespace(conditioning_key="crossattn")
         self.first_stage_model = torch.nn.Identity()
         self.first_stage_model.dtype = torch.float32
@@ -85,14 +85,14 @@ class TinyModel(torch.nn.Module):
         return (x - denoised) / sigma
 
     def encode_first_stage(self, image):
-        z = torch.einsum("ck,bkhw->bchw", _MIX, image.float())
+        z = torch.einsum("ck,bkhw->bchw", self.mix, image.float())
         return Posterior(torch.nn.functional.avg_pool2d(z, 8))
 
     def get_first_stage_encoding(self, posterior):
         return SCALE * (posterior.sample() if isinstance(posterior, Posterior) else posterior)
 
     def decode_first_stage(self, latent):
-        image = torch.einsum("kc,bchw->bkhw", _UNMIX, latent.float() / SCALE)
+        image = torch.einsum("kc,bchw->bkhw", self.unmix, latent.float() / SCALE)
         return torch.nn.functional.interpolate(image, scale_factor=8, mode="bilinear")
 
 

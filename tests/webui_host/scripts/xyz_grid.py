@@ -127,7 +127,9 @@ class Script(scripts.Script):
         if draw_legend:
             rows = [[images.GridAnnotation(y_opt.format_value(p, y_opt, y))] for _ in zs for y in ys]
             cols = [[images.GridAnnotation(x_opt.format_value(p, x_opt, x))] for x in xs]
-            sheet = images.draw_grid_annotations(sheet, *pictures[0].size, cols, rows)
+            sheet = images.draw_grid_annotations(
+                sheet, *map(max, zip(*(i.size for i in pictures), strict=True)), cols, rows
+            )
         if shared.opts.grid_save:
             images.save_image(sheet, p.outpath_grids, "xyz_grid", info=cells[0].info, p=p, grid=True)
         result.images = [sheet, *(pictures if include_lone_images else [])]
