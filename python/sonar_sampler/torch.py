@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from sonar_sampler import ConfigError, Done, DtypeError, Noise, SonarConfig, Stepper
+from sonar_sampler import ConfigError, Done, DtypeError, Noise, NumericError, ScheduleError, SonarConfig, Stepper
 
 Tensor = torch.Tensor
 Model = Callable[..., Tensor]
@@ -137,7 +137,7 @@ def _sample(
     if not callable(model):
         raise ConfigError(f"model = {model!r}: must be callable")
     host = _Host(x)
-    sigmas = torch.as_tensor(sigmas)
+    sigmas = _schedule(sigmas)
     stepper = Stepper(
         config,
         sigmas.detach().cpu().to(torch.float64).numpy(),
@@ -174,7 +174,7 @@ def _sample(
                 if noisy:
                     stepper.draw()
             progress.update()
-    return host.tensor(stepper.result)
+    return host.result(stepper)
 
 
 @functools.lru_cache(maxsize=4096)
@@ -201,8 +201,9 @@ class _Host:
 
     def arrays(self, denoised: Tensor, noise: Tensor) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """The model's answer and the noise: from another device they come in one transfer."""
-        comparable = isinstance(denoised, Tensor) and isinstance(noise, Tensor) and denoised.shape == noise.shape
-        if not comparable or denoised.device.type == "cpu" or denoised.dtype != noise.dtype:
+        comparable = isinstance(denoised, Tensor) and isinstance(noise, Tensor) and denoised.is_floating_point()
+        alike = comparable and all(getattr(denoised, name) == getattr(noise, name) for name in _ALIKE)
+        if not alike or denoised.device.type == "cpu":
             return self.array(denoised, _ANSWER), self.array(noise, "the noise")
         both = self.array(torch.stack([denoised.detach(), noise.detach()]), _ANSWER)
         return both[0], both[1]
@@ -214,8 +215,28 @@ class _Host:
         owner = array if array.base is None else array.base
         return torch.from_numpy(owner).to(self._like.device, self._like.dtype)
 
+    def result(self, stepper: Stepper) -> Tensor:
+        """The latent of a run that is done."""
+        latent: np.ndarray[Any, Any] = stepper.result
+        largest = torch.finfo(self._like.dtype).max
+        if self._like.dtype not in _SHARED and latent.size and np.abs(latent).max() > largest:
+            raise NumericError(f"step {stepper.step}: the latent grew past the largest {self._like.dtype}, {largest}")
+        return self.tensor(latent)
+
 
 _ANSWER = "the denoiser's answer"
+_ALIKE = ("shape", "device", "dtype")
+
+
+def _schedule(sigmas: Any) -> Tensor:
+    try:
+        sigmas = torch.as_tensor(sigmas)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise ScheduleError(f"sigmas: {sigmas!r} is not a list of numbers") from error
+    if sigmas.is_complex() or sigmas.dtype is torch.bool:
+        raise ScheduleError(f"sigmas: hold {sigmas.dtype}; must be real numbers")
+    checked: Tensor = sigmas
+    return checked
 
 
 def _not_a_latent(value: object, name: str) -> DtypeError:

@@ -1,4 +1,4 @@
-"""How long the property tests and fuzzers look: `SONAR_FUZZ=long` searches for new inputs, the default repeats a short run."""
+"""How long the property tests and fuzzers look: `SONAR_FUZZ=long` searches for new inputs, else a short fixed run."""
 
 import os
 

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 from hypothesis import strategies as st
-
 from sonar_sampler import SonarConfig
 
 SAMPLERS = ("euler", "euler_a", "naive")

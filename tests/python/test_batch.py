@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 from hypothesis import given
 from runs import SAMPLERS, cases, denoise, karras, latent, same_bits
-
 from sonar_sampler import ConfigError, NumericError, SonarConfig, initial_noise, sample
 
 LARGE = (2, 4, 256, 256)  # past the number of elements from which threads are used
@@ -72,11 +71,11 @@ def test_the_order_of_a_batch_does_not_matter():
 def test_another_seed_is_another_image():
     x = latent(1)
     for options in (
-        dict(sampler="euler_a"),
-        dict(sampler="euler", s_churn=2.0),
-        dict(sampler="naive"),
-        dict(sampler="euler", momentum_hist_init="rand_new"),
-        dict(sampler="euler", momentum_sign="rand"),
+        {"sampler": "euler_a"},
+        {"sampler": "euler", "s_churn": 2.0},
+        {"sampler": "naive"},
+        {"sampler": "euler", "momentum_hist_init": "rand_new"},
+        {"sampler": "euler", "momentum_sign": "rand"},
     ):
         outs = [sample(denoise, x, karras(8), SonarConfig(seed=seed, **options)).tobytes() for seed in (0, 0, 77)]
         assert outs[0] == outs[1] != outs[2], options

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import denoise, karras, latent, same_bits
-
 from sonar_sampler import SonarConfig, Stepper, ancestral_step, momentum_step, sample
 
 DEVIATION, MEAN = 0.7, 0.2
@@ -23,7 +22,7 @@ def error(steps, sampler="euler", **options):
     return np.abs(out - exact(x, sigmas[0], sigmas[-1])).max()
 
 
-@pytest.mark.parametrize("options", [dict(momentum=1.0), dict(momentum=1.0, sampler="euler_a", eta=0.0)])
+@pytest.mark.parametrize("options", [{"momentum": 1.0}, {"momentum": 1.0, "sampler": "euler_a", "eta": 0.0}])
 def test_euler_converges_with_order_1_to_the_exact_solution(options):
     errors = [error(steps, **options) for steps in (100, 200, 400, 800)]
     orders = np.log2(np.array(errors[:-1]) / errors[1:])
@@ -64,12 +63,12 @@ def test_euler_there_and_back_is_an_inversion():
 
 @given(momentum=st.floats(0, 0.999), momentum_hist=st.floats(0, 1), steps=st.integers(1, 12))
 def test_the_history_of_a_constant_derivative_has_its_closed_form(momentum, momentum_hist, steps):
-    """`h` goes to `d` in a geometric series: after n steps it is `d (1 - (1 - momentum) r^(n-1))`, r = 1 - q (1 - p)."""
+    """`h` goes to `d` in a geometric series: `d (1 - p r^(n-1))` after n steps, with `r = 1 - q (1 - p)`."""
     p, q = 1 - momentum, 1 - momentum_hist
     d = latent(0, (1, 2, 3, 3), np.float64, scale=1.0)
     h = None
     for _ in range(steps):
-        m, h = momentum_step(d, h, momentum=momentum, momentum_hist=momentum_hist, sign="pos")
+        _m, h = momentum_step(d, h, momentum=momentum, momentum_hist=momentum_hist, sign="pos")
     ratio = 1 - q * (1 - p)
     np.testing.assert_allclose(h, d * (1 - p * ratio ** (steps - 1)), rtol=1e-12, atol=1e-13)
 
@@ -81,7 +80,7 @@ def test_the_history_of_neg_has_its_closed_form(momentum, momentum_hist, steps):
     d = latent(0, (1, 2, 3, 3), np.float64, scale=1.0)
     h = None
     for _ in range(steps):
-        m, h = momentum_step(d, h, momentum=momentum, momentum_hist=momentum_hist, sign="neg")
+        _m, h = momentum_step(d, h, momentum=momentum, momentum_hist=momentum_hist, sign="neg")
     pole = 1 + q * (1 + p)
     np.testing.assert_allclose(h, d * (1 + p * pole ** (steps - 1)), rtol=1e-12, atol=1e-12 * pole**steps)
 

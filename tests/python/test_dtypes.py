@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 from runs import SAMPLERS, Draws, denoise, karras, latent, same_bits
-
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
 
 SHAPES = [(3, 5), (2, 4, 6), (2, 4, 6, 7), (1, 3, 2, 4, 5), (1, 2, 1, 3, 2, 2)]

@@ -5,8 +5,7 @@ import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from runs import SAMPLERS, Draws, denoise, karras, latent, same_bits
-
+from runs import SAMPLERS, denoise, karras, latent, same_bits
 from sonar_sampler import SonarConfig, Stepper, guidance_step, normalize_reference, sample
 
 METHODS = ("linear", "euler")
@@ -121,7 +120,7 @@ def test_scale_and_offset_of_a_reference_do_not_matter(sampler):
 def test_without_effect_a_reference_changes_no_bit(sampler):
     x, reference = latent(0), latent(1)
     plain = sample(denoise, x, karras(6), SonarConfig(sampler=sampler))
-    for options in (dict(ref_factor=0.0), dict(ref_factor=[0.0] * 6), dict(ref_start=50, ref_stop=60)):
+    for options in ({"ref_factor": 0.0}, {"ref_factor": [0.0] * 6}, {"ref_start": 50, "ref_stop": 60}):
         config = SonarConfig(sampler=sampler, **options)
         same_bits(sample(denoise, x, karras(6), config, reference=reference), plain)
 

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import Draws, cases, denoise, karras, latent, same_bits
-
 from sonar_sampler import NumericError, SonarConfig, Stepper, guidance_step, momentum_step, normalize_reference, sample
 
 
@@ -105,7 +104,7 @@ def test_layouts_mixed_in_one_run_do_not_matter(case, layouts):
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_the_pieces_take_any_layout_too(layout):
     d, h, r = (latent(seed, (2, 3, 4, 5)) for seed in range(3))
-    options = dict(momentum=0.7, momentum_hist=0.4, sign="neg")
+    options = {"momentum": 0.7, "momentum_hist": 0.4, "sign": "neg"}
     for ours, plain in zip(momentum_step(layout(d), layout(h), **options), momentum_step(d, h, **options), strict=True):
         same_bits(ours, plain)
     same_bits(normalize_reference(layout(r)), normalize_reference(r))

@@ -5,7 +5,6 @@ import oracle
 import pytest
 from hypothesis import given
 from runs import Draws, cases, denoise, latent, same_bits
-
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
 
 

@@ -1,21 +1,18 @@
 """Momentum 1 switches the mechanism off: the plain method, and k-diffusion's own bits."""
 
-import warnings
+import itertools
 
+import k_sampling
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import SAMPLERS, Draws, denoise, karras, latent, same_bits, schedules, shapes
-
 from sonar_sampler import SonarConfig, sample
 from sonar_sampler.torch import sample_sonar_euler, sample_sonar_euler_a, sample_sonar_naive
 
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # its dependencies use what setuptools has deprecated
-    import k_diffusion.sampling as k_sampling
-
+k_sampling = k_sampling.load()
 PLAIN = SonarConfig(momentum=1.0, momentum_sign="neg", momentum_hist=0.1, momentum_hist_init="rand_init")
 DTYPES = pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=["float32", "float64"])
 
@@ -39,7 +36,7 @@ def test_euler_is_k_diffusions_bit_for_bit(dtype, ends_at_zero):
 
 
 @DTYPES
-@pytest.mark.parametrize("churn", [dict(s_churn=3.0), dict(s_churn=40.0, s_noise=1.007, s_tmin=0.05, s_tmax=9.0)])
+@pytest.mark.parametrize("churn", [{"s_churn": 3.0}, {"s_churn": 40.0, "s_noise": 1.007, "s_tmax": 9.0}])
 def test_euler_with_churn_is_k_diffusions_on_the_same_draws(dtype, churn):
     x, sigmas = tensors(dtype)
     torch.manual_seed(5)
@@ -115,11 +112,11 @@ def test_momentum_1_is_the_plain_method_whatever_the_other_momentum_options_say(
     shape = data.draw(shapes())
     sigmas = data.draw(schedules(sampler))
     x = latent(1, shape, scale=sigmas[0])
-    options = dict(
-        momentum_hist=data.draw(st.floats(0, 1)),
-        momentum_sign=data.draw(st.sampled_from(["pos", "neg", "rand"])),
-        momentum_hist_init=data.draw(st.sampled_from(["zero", "rand_init", "rand_new"])),
-    )
+    options = {
+        "momentum_hist": data.draw(st.floats(0, 1)),
+        "momentum_sign": data.draw(st.sampled_from(["pos", "neg", "rand"])),
+        "momentum_hist_init": data.draw(st.sampled_from(["zero", "rand_init", "rand_new"])),
+    }
     plain = sample(denoise, x, sigmas, SonarConfig(sampler=sampler, momentum=1.0), noise=Draws(1, shape))
     config = SonarConfig(sampler=sampler, momentum=[1.0] * (len(sigmas) - 1), **options)
     same_bits(sample(denoise, x, sigmas, config, noise=Draws(1, shape), history=latent(2, shape)), plain)
@@ -128,6 +125,6 @@ def test_momentum_1_is_the_plain_method_whatever_the_other_momentum_options_say(
 def test_plain_euler_is_the_textbooks_step():
     x, sigmas = latent(1, dtype=np.float64), [3.0, 1.0, 0.25]
     expected = x
-    for sigma, sigma_next in zip(sigmas, sigmas[1:], strict=False):
+    for sigma, sigma_next in itertools.pairwise(sigmas):
         expected = expected + (expected - denoise(expected, sigma)) / sigma * (sigma_next - sigma)
     same_bits(sample(denoise, x, sigmas, SonarConfig(sampler="euler", momentum=1.0)), expected)

@@ -5,7 +5,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from runs import SAMPLERS, Draws, cases, denoise, flow_sigmas, karras, latent, same_bits
-
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
 
 
@@ -77,15 +76,15 @@ def test_noise_is_asked_for_only_where_it_is_used():
     x = latent()
     for sampler, options, sigmas, expected in (
         ("euler", {}, [4.0, 2.0, 0.0], []),
-        ("euler", dict(s_churn=1.0), [4.0, 2.0, 0.0], [(4.0, 2.0), (2.0, 0.0)]),
-        ("euler", dict(s_churn=1.0, s_tmax=3.0), [4.0, 2.0, 0.0], [(2.0, 0.0)]),
-        ("euler", dict(s_churn=1.0, s_tmin=3.0), [4.0, 2.0, 0.0], [(4.0, 2.0)]),
-        ("euler", dict(s_churn=1.0, s_tmin=2.0, s_tmax=2.0), [4.0, 2.0, 0.0], [(2.0, 0.0)]),
+        ("euler", {"s_churn": 1.0}, [4.0, 2.0, 0.0], [(4.0, 2.0), (2.0, 0.0)]),
+        ("euler", {"s_churn": 1.0, "s_tmax": 3.0}, [4.0, 2.0, 0.0], [(2.0, 0.0)]),
+        ("euler", {"s_churn": 1.0, "s_tmin": 3.0}, [4.0, 2.0, 0.0], [(4.0, 2.0)]),
+        ("euler", {"s_churn": 1.0, "s_tmin": 2.0, "s_tmax": 2.0}, [4.0, 2.0, 0.0], [(2.0, 0.0)]),
         ("euler_a", {}, [4.0, 2.0, 0.0], [(4.0, 2.0)]),
-        ("euler_a", dict(eta=0.0), [4.0, 2.0, 0.0], [(4.0, 2.0)]),  # k-diffusion draws it too
-        ("euler_a", dict(flow=True), [1.0, 0.5, 0.0], [(1.0, 0.5)]),
+        ("euler_a", {"eta": 0.0}, [4.0, 2.0, 0.0], [(4.0, 2.0)]),  # k-diffusion draws it too
+        ("euler_a", {"flow": True}, [1.0, 0.5, 0.0], [(1.0, 0.5)]),
         ("naive", {}, [4.0, 2.0, 0.0], [(4.0, 2.0), (2.0, 0.0)]),
-        ("naive", dict(exact_last_step=True), [4.0, 2.0, 0.0], [(4.0, 2.0)]),
+        ("naive", {"exact_last_step": True}, [4.0, 2.0, 0.0], [(4.0, 2.0)]),
     ):
         draws = Draws(0, x.shape)
         sample(denoise, x, sigmas, SonarConfig(sampler=sampler, **options), noise=draws)
