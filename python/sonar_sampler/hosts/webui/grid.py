@@ -10,7 +10,9 @@ from typing import Any
 from modules import images, processing, shared
 from PIL import Image
 
+from sonar_sampler.errors import ConfigError
 from sonar_sampler.hosts.webui import infotext
+from sonar_sampler.hosts.webui.options import check
 from sonar_sampler.search_list import parse_search_list
 
 _MARGIN = 4
@@ -33,8 +35,11 @@ class Grid:
         """
         lists = []
         for name in ("momentum", "momentum_hist"):
-            text = values[f"grid_{name}"].strip()
-            lists.append(parse_search_list(text, name) if text else (values[name],))
+            text = check(f"grid_{name}", values[f"grid_{name}"]).strip()
+            try:
+                lists.append(parse_search_list(text, name) if text else (values[name],))
+            except ConfigError as error:
+                raise ConfigError(f"grid_{error}") from None
         return Grid(lists[0], lists[1], infotext.grid_settings(values))
 
 

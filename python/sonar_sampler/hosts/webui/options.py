@@ -9,7 +9,7 @@ from typing import Any
 
 from sonar_sampler.errors import ConfigError, UnknownOptionError
 from sonar_sampler.registry import Knob, default, knobs, suggest
-from sonar_sampler.steps import format_step, parse_step
+from sonar_sampler.steps import parse_step
 
 AS_SELECTED = "As selected above"
 METHODS = {"Euler a": "euler_a", "Euler": "euler", "Naive": "naive"}
@@ -42,7 +42,7 @@ class Option:
 
 def _core(name: str, kind: str) -> Option:
     value = default(name)
-    return Option(knobs()[name], format_step(value) if kind == "step" else value, kind)
+    return Option(knobs()[name], f"{value:.0%}" if kind == "step" else value, kind)
 
 
 _RATIO = Knob("Upscale ratio", "How much larger the image gets when width and height are 0.", 1.0, 4.0, 0.1)
@@ -72,7 +72,7 @@ OPTIONS: Mapping[str, Option] = {
             "Momentum start",
             "First step with momentum: a step number such as 3 (the first is 0), or a fraction such as 25% or 0.25.",
         ),
-        "0.0",
+        "0%",
         "step",
     ),
     "momentum_stop": Option(
@@ -80,7 +80,7 @@ OPTIONS: Mapping[str, Option] = {
             "Momentum stop",
             "Last step with momentum, inclusive: a step number, or a fraction of the steps of the pass.",
         ),
-        "1.0",
+        "100%",
         "step",
     ),
     "ref_source": Option(

@@ -43,43 +43,46 @@ def build(dropdown: bool, is_img2img: bool, elem_id: Callable[[str], str]) -> di
         groups[name] = block(visible=visible[name], elem_id=elem_id(f"group_{name}"))
         return groups[name]
 
-    if not dropdown:
-        add("enable")
-    add("sampler")
-    with group("values"):
-        add("momentum")
-        with group("history", gr.Column):
-            add("momentum_hist")
-    if dropdown:
-        with group("lists"):
-            add("grid_momentum")
-            add("grid_momentum_hist")
-        add("grid")
-    with group("details"):
-        add("momentum_sign")
-        add("momentum_hist_init")
-    with group("range"):
-        add("momentum_start")
-        add("momentum_stop")
-    add("ref_source", choices=[REF_OFF, REF_IMAGE, REF_INIT] if is_img2img else [REF_OFF, REF_IMAGE])
-    with group("image"):
-        add("ref_image")
-    with group("reference", gr.Column):
+    with gr.Column(elem_id=elem_id("panel")):
+        if not dropdown:
+            add("enable")
+        add("sampler")
+        if dropdown:
+            add("grid")
+        with group("values"):
+            add("momentum")
+            with group("history", gr.Column):
+                add("momentum_hist")
+        if dropdown:
+            with group("lists"):
+                add("grid_momentum")
+                add("grid_momentum_hist")
+        with group("details"):
+            add("momentum_sign")
+            add("momentum_hist_init")
+        with group("range"):
+            add("momentum_start")
+            add("momentum_stop")
+        add("ref_source", choices=[REF_OFF, REF_IMAGE, REF_INIT] if is_img2img else [REF_OFF, REF_IMAGE])
+        with group("image"):
+            add("ref_image")
+        with group("reference", gr.Column):
+            with gr.Row():
+                add("ref_method")
+                add("ref_factor")
+            with gr.Row():
+                add("ref_start")
+                add("ref_stop")
         with gr.Row():
-            add("ref_method")
-            add("ref_factor")
-        with gr.Row():
-            add("ref_start")
-            add("ref_stop")
-    add("hires", visible=not is_img2img)
-    add("upscale")
-    with group("upscaling", gr.Column):
-        with gr.Row():
-            add("upscaler", choices=upscale.names())
-            add("upscale_ratio")
-        with gr.Row():
-            add("upscale_width")
-            add("upscale_height")
+            add("hires", visible=not is_img2img)
+            add("upscale")
+        with group("upscaling", gr.Column):
+            with gr.Row():
+                add("upscaler", choices=upscale.names())
+                add("upscale_ratio")
+            with gr.Row():
+                add("upscale_width")
+                add("upscale_height")
     _connect(controls, groups)
     return {name: controls[name] for name in arguments(dropdown)}
 
