@@ -77,8 +77,9 @@ def _settings(p: Any, job: Job) -> dict[str, Any]:
         written[key("hires")] = _OFF
     if job.upscale is not None:
         written[key("upscaler")] = job.upscale.upscaler
-        written[key("upscale_ratio")] = job.upscale.ratio
-        written |= {key(name): job.values[name] for name in ("upscale_width", "upscale_height")}
+        sized = job.upscale.width or job.upscale.height
+        deciding = ("upscale_width", "upscale_height") if sized else ("upscale_ratio",)
+        written |= {key(name): job.values[name] for name in deciding}
     return written
 
 
