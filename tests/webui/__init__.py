@@ -1,1 +1,1 @@
-"""Tests of the webui extension that run against the test host and, with `pytest tests/webui --webui URL`, a real webui."""
+"""Tests of the webui extension for the test host and, with `pytest tests/webui --webui URL`, for a real webui."""

@@ -98,7 +98,7 @@ class TestHost:
 
     def run(self, kind="txt2img", sonar=None, **fields):
         """Runs a job in this thread: what it processed, and the latent that each pass ended with."""
-        args = list(self.shared.demo.app.state.api.defaults[kind])
+        args = list(self.shared.api.defaults[kind])
         p = self.make(kind, **fields)
         if sonar is not None:
             script = p.scripts.script("sonar")

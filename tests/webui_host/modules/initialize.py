@@ -39,6 +39,6 @@ def load_and_serve(port):
     app, url, _ = shared.demo.launch(
         server_name="127.0.0.1", server_port=port, prevent_thread_lock=True, quiet=True, show_api=False, show_error=True
     )
-    app.state.api = Api(app, queue_lock)
+    shared.api = Api(app, queue_lock)
     script_callbacks.app_started_callback(shared.demo, app)
     return url.rstrip("/")

@@ -64,11 +64,8 @@ class TinyModel(torch.nn.Module):
         """The image that a prompt stands for, as a latent."""
         y = torch.linspace(-1, 1, height)[:, None]
         x = torch.linspace(-1, 1, width)[None, :]
-        wave = [
-            (cond[:, k, None, None] * x + cond[:, k + 4, None, None] * y) * 2 + cond[:, k + 8, None, None]
-            for k in range(4)
-        ]
-        return CONTRAST * (torch.stack([torch.sin(w) for w in wave], dim=1) + self.tint)
+        a, b, c = cond[:, :, None, None].repeat(1, self.latent_channels // 4, 1, 1).chunk(3, dim=1)
+        return CONTRAST * (torch.sin((a * x + b * y) * 2 + c) + self.tint)
 
     def apply_model(self, x_in, t, cond):
         """The noise in `x_in`, which is scaled to unit variance."""
