@@ -10,7 +10,7 @@ from modules import script_callbacks, scripts
 from sonar_sampler.hosts.webui import job as jobs
 from sonar_sampler.hosts.webui import upscale
 from sonar_sampler.hosts.webui.options import OPTIONS, Option
-from sonar_sampler.hosts.webui.sampler import NAMES
+from sonar_sampler.hosts.webui.script import join
 
 _PREFIX = "[Sonar] "
 _TYPES = {"number": float, "whole": int}
@@ -47,8 +47,7 @@ def _applier(name: str) -> Callable[[Any, Any, Any], None]:
         p.sonar_axes = {**(getattr(p, "sonar_axes", None) or {}), name: _typed(name, value)}
         if name.startswith("upscale"):
             p.sonar_axes["upscale"] = True
-        if p.sampler_name not in NAMES:
-            p.sampler_name = f"Sonar {p.sampler_name}" if p.sampler_name in ("Euler a", "Euler") else NAMES[0]
+        join(p)
 
     return apply
 

@@ -63,9 +63,10 @@ def _settings(p: Any, job: Job) -> dict[str, Any]:
     if momentum != 1:
         written |= {key(name): job.values[name] for name in _MOMENTUM}
         for name, position, all_steps in zip(
-            ("momentum_start", "momentum_stop"), job.momentum_range, (0.0, 1.0), strict=True
+            ("momentum_start", "momentum_stop"), job.momentum_range, ("0.0", "1.0"), strict=True
         ):
-            if position != all_steps:
+            # As text: step 1 is not the fraction 1.0.
+            if format_step(position) != all_steps:
                 written[key(name)] = format_step(position)
     if job.ref_source != REF_OFF and job.config.ref_factor != 0:
         written[key("ref_source")] = job.ref_source

@@ -59,7 +59,8 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
             grid = self._grid(p, values)
         except SonarError as error:
             raise _with_status(error) from None
-        p.scripts = self._joined(p.scripts)
+        p.sonar_given = values
+        join(p)
         return processing.process_images(p) if grid is None else grids.run(p, grid)
 
     def process(self, p: Any, *args: Any) -> None:
@@ -67,8 +68,9 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
         p.sonar = p.sonar_pass = None
         infotext.clear(p)
         try:
-            values = self._values(p, args)
+            # An axis of the X/Y/Z plot is enough to want Sonar; the panel in the dropdown is hidden then.
             axes = getattr(p, "sonar_axes", None) or {}
+            values = getattr(p, "sonar_given", {}) if self.dropdown else self._values(p, args)
             job = jobs.read({**values, **axes})
             if not (self.dropdown or axes or job.values["enable"]):
                 return
@@ -79,7 +81,7 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
         p.sonar = job
         _choose_sampler(p, job)
         infotext.write(p, job)
-        if self.dropdown:
+        if hasattr(p, "sonar_given"):
             p.extra_generation_params["Script"] = _TITLE
 
     def postprocess_image(self, p: Any, pp: Any, *_args: Any) -> None:
@@ -113,13 +115,21 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
             return None
         return grids.Grid.read(full)
 
-    def _joined(self, runner: Any) -> Any:
-        """A copy of the host's list of scripts in which this one is always on."""
-        runner = copy(runner)
-        runner.alwayson_scripts = [*(one for one in runner.alwayson_scripts if one is not self), self]
-        if hasattr(runner, "callback_map"):
-            runner.callback_map = {}
-        return runner
+
+def join(p: Any) -> None:
+    """Puts the script among those that are always on, for one job: on a copy of the host's list of scripts."""
+    missing = [
+        script
+        for script in p.scripts.scripts
+        if isinstance(script, SonarScript) and script not in p.scripts.alwayson_scripts
+    ]
+    if not missing:
+        return
+    runner = copy(p.scripts)
+    runner.alwayson_scripts = [*runner.alwayson_scripts, *missing]
+    if hasattr(runner, "callback_map"):
+        runner.callback_map = {}
+    p.scripts = runner
 
 
 def _choose_sampler(p: Any, job: jobs.Job) -> None:
