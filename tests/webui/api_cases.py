@@ -31,6 +31,12 @@ def values(result, key):
     return found[0] if len(found) == 1 else found
 
 
+def says(text, key, value):
+    """Whether an infotext has a setting; 75% may be written as 0.75."""
+    forms = [value, str(float(value[:-1]) / 100)] if value.endswith("%") else [value]
+    return any(f"{key}: {form}," in text + "," for form in forms)
+
+
 # Samplers
 
 
@@ -245,21 +251,21 @@ def test_the_text_says_all_that_was_chosen(webui):
     options |= {"ref_source": "Image", "ref_image": encode(picture()), "ref_method": "euler", "ref_factor": 0.05}
     options |= {"ref_start": "10%", "ref_stop": "4"}
     text = webui.run(sonar=options, sampler_name="DPM++ 2M").infotexts[0]
-    for expected in (
-        "Sampler: Sonar Euler,",
-        "Sonar momentum current: 0.85",
-        "Sonar momentum history: 0.3",
-        "Sonar momentum sign: neg",
-        "Sonar momentum history init: rand_init",
-        "Sonar momentum start: 1,",
-        "Sonar momentum stop: 75%",
-        "Sonar reference: Image",
-        "Sonar reference method: euler",
-        "Sonar reference factor: 0.05",
-        "Sonar reference start: 10%",
-        "Sonar reference stop: 4",
-    ):
-        assert expected in text, expected
+    expected = {
+        "Sampler": "Sonar Euler",
+        "Sonar momentum current": "0.85",
+        "Sonar momentum history": "0.3",
+        "Sonar momentum sign": "neg",
+        "Sonar momentum history init": "rand_init",
+        "Sonar momentum start": "1",
+        "Sonar momentum stop": "75%",
+        "Sonar reference": "Image",
+        "Sonar reference method": "euler",
+        "Sonar reference factor": "0.05",
+        "Sonar reference start": "10%",
+        "Sonar reference stop": "4",
+    }
+    assert [key for key, value in expected.items() if not says(text, key, value)] == [], text
 
 
 def test_a_plain_job_says_nothing_of_sonar(webui):
@@ -349,7 +355,7 @@ def test_an_axis_of_the_xyz_plot(webui, axis, texts):
         assert difference(cell, alone.image) == 0, text
     assert difference(*cells) > 0
     for text, info in zip(texts, result.infotexts[-2:], strict=True):
-        assert f"Sonar {axis[0].lower()}{axis[1:]}: {text}," in info, info
+        assert says(info, f"Sonar {axis[0].lower()}{axis[1:]}", text), info
 
 
 def test_two_axes_at_once(webui):

@@ -42,6 +42,7 @@ _builtin = {
     "vae": {"sd_vae_encode_method": "Full", "sd_vae_decode_method": "Full"},
     "upscaling": {"upscaler_for_img2img": None, "ESRGAN_tile": 192, "ESRGAN_tile_overlap": 8},
     "preview": {"live_previews_enable": True, "show_progress_every_n_steps": 1, "show_progress_type": "Full"},
+    "interrupt": {"interrupt_after_current": True},
 }
 opts = Options(
     {k: OptionInfo(v, k, section=(name, name)) for name, group in _builtin.items() for k, v in group.items()}

@@ -114,7 +114,7 @@ def create_job_tab(kind):
         [gallery, info, infotext, log],
         show_progress=False,
     )
-    interrupt.click(lambda: shared.state.interrupt(), [], [], queue=False)
+    interrupt.click(interrupt_job, [], [], queue=False)
 
     fields = [
         PasteField(prompt, "Prompt", api="prompt"),
@@ -136,6 +136,15 @@ def create_job_tab(kind):
         ]
     infotext_utils.add_paste_fields(kind, init_image, fields + runner.infotext_fields, override)
     infotext_utils.connect_paste(paste, infotext_utils.paste_fields[kind]["fields"], prompt, override, kind)
+
+
+def interrupt_job():
+    """The first click lets the image that is being made finish."""
+    state = shared.state
+    if shared.opts.interrupt_after_current and state.job_count > 1 and not state.stopping_generation:
+        state.stopping_generation = True
+    else:
+        state.interrupt()
 
 
 def create_settings_tab():

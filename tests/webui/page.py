@@ -1,0 +1,131 @@
+"""The webui's page in a browser: what a user does there, in a few words."""
+
+import io
+import re
+
+from PIL import Image
+from playwright.sync_api import expect
+
+FAST = {"steps": 4, "width": 64, "height": 64}
+
+
+class Page:
+    """A tab of the browser with the page drawn. Controls of the panel go by their option's name."""
+
+    def __init__(self, tab, webui, folder):
+        self.tab, self.webui, self.folder = tab, webui, folder
+        self.errors, self.shots = [], 0
+        tab.on("pageerror", lambda error: self.errors.append(str(error)))
+        tab.goto(webui.url, wait_until="domcontentloaded")
+        expect(self.at("#txt2img_prompt textarea")).to_be_visible(timeout=60_000)
+        for name, value in FAST.items():
+            self.number(f"#txt2img_{name}", value)
+
+    def at(self, selector):
+        return self.tab.locator(selector).first
+
+    def id(self, name):
+        return f"#script_txt2img_sonar_{name}"
+
+    def shot(self, name):
+        """A picture of the page, beside the test's other files."""
+        self.shots += 1
+        self.tab.screenshot(path=self.folder / f"{self.shots}-{name}.png", full_page=True)
+
+    # Controls
+
+    def number(self, selector, value):
+        field = self.at(f"{selector} input[type=number]")
+        field.fill(str(value))
+        field.press("Tab")
+
+    def slide(self, name, steps):
+        """Moves a slider by the keyboard."""
+        slider = self.at(f"{self.id(name)} input[type=range]")
+        slider.focus()
+        for _ in range(abs(steps)):
+            slider.press("ArrowRight" if steps > 0 else "ArrowLeft")
+
+    def select(self, selector, choice):
+        self.at(f"{selector} input").click()
+        self.tab.locator(
+            f"{selector} ul.options li", has_text=re.compile(rf"^\W*{re.escape(choice)}\s*$")
+        ).first.click()
+
+    def choices(self, selector):
+        self.at(f"{selector} input").click()
+        expect(self.at(f"{selector} ul.options li")).to_be_visible()
+        texts = [text.strip(" ✓\n") for text in self.tab.locator(f"{selector} ul.options li").all_inner_texts()]
+        self.at(f"{selector} input").press("Escape")
+        self.at("#txt2img_prompt textarea").click()
+        return texts
+
+    def choose(self, name, choice):
+        """A choice of some buttons."""
+        self.tab.locator(f"{self.id(name)} label", has_text=re.compile(rf"^\s*{re.escape(choice)}\s*$")).first.click()
+
+    def tick(self, name, on=True):
+        self.at(f"{self.id(name)} input[type=checkbox]").set_checked(on)
+
+    def write(self, name, text):
+        field = self.at(f"{self.id(name)} textarea, {self.id(name)} input")
+        field.fill(text)
+        field.press("Tab")
+
+    def shows(self, name):
+        return self.at(self.id(name)).is_visible()
+
+    def expect_shown(self, name, shown=True):
+        expect(self.at(self.id(name))).to_be_visible(visible=shown)
+
+    def value(self, name):
+        """What a control of the panel says."""
+        block = self.id(name)
+        for selector, read in (
+            ("input[type=number]", lambda it: float(it.input_value())),
+            ("input[type=checkbox]", lambda it: it.is_checked()),
+            ("input[type=radio]:checked", lambda it: it.input_value()),
+            ("textarea, input", lambda it: it.input_value()),
+        ):
+            found = self.tab.locator(f"{block} {selector.replace(', ', f', {block} ')}")
+            if found.count():
+                return read(found.first)
+        raise AssertionError(f"{name}: no value")
+
+    # What a user does
+
+    def open_panel(self):
+        """Selects Sonar in the Script dropdown, or opens the accordion and ticks Enable."""
+        if self.webui.is_dropdown:
+            self.select("#tab_txt2img #script_list", "Sonar")
+        else:
+            self.at(f"{self.id('accordion')} .label-wrap").click()
+            self.tick("enable")
+        expect(self.at(self.id("momentum"))).to_be_visible()
+
+    def generate(self, seed, wait=True):
+        """Presses Generate; each job needs another seed, by which its answer is known."""
+        self.number("#txt2img_seed", seed)
+        self.at("#txt2img_generate").click()
+        if wait:
+            self.wait_for(seed)
+
+    def wait_for(self, seed):
+        expect(self.at("#html_info_txt2img")).to_contain_text(f"Seed: {seed},", timeout=60_000)
+        expect(self.at("#txt2img_gallery img")).to_be_visible()
+
+    @property
+    def infotext(self):
+        return self.at("#html_info_txt2img").inner_text()
+
+    def images(self):
+        """The pictures of the gallery, as the server holds them."""
+        sources = self.tab.locator("#txt2img_gallery img").evaluate_all("images => images.map(image => image.src)")
+        sources = list(dict.fromkeys(sources))
+        return [Image.open(io.BytesIO(self.tab.request.get(source).body())) for source in sources]
+
+    def paste(self, text):
+        """Puts a text into the prompt and presses the paste button."""
+        self.at("#txt2img_prompt textarea").fill(text)
+        self.at("#paste").click()
+        expect(self.at("#txt2img_prompt textarea")).to_have_value(text.split("\n")[0])

@@ -1,0 +1,3 @@
+"""The cases in the page of a real webui."""
+
+from webui.page_cases import *  # noqa: F403
