@@ -8,10 +8,10 @@ export PYO3_PYTHON := $(BIN)/python
 # Small arrays in many tests: threads of other libraries only get in each other's way.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test bench fuzz check build clean
+.PHONY: demo test bench fuzz soak check build clean pictures
 
 demo: .venv/demo build
-	$(BIN)/sonar grid "mountains sunset" --seed 7 --steps 12 --momentum 0.5:0.9:3 --momentum-hist 0.5:0.9:3 --out $(OUT)
+	$(BIN)/sonar grid "mountains sunset" --seed 7 --momentum 0.6:0.9:3 --momentum-hist 0.5:0.9:3 --out $(OUT)
 	@echo "The sheet above is the picture: open it with any viewer. More: $(BIN)/sonar --help"
 
 test: check
@@ -49,3 +49,7 @@ build:
 
 clean:
 	rm -rf .venv target out python/sonar_sampler/_core.*.so
+
+# The README's pictures, made anew.
+pictures: .venv/demo build
+	$(BIN)/python img/pictures.py

@@ -1,0 +1,37 @@
+"""Makes the README's pictures: `make pictures`."""
+
+from pathlib import Path
+
+from sonar_sampler import SonarConfig
+from sonar_sampler.cli.contact import contact_sheet
+from sonar_sampler.cli.grid import run_grid
+from sonar_sampler.cli.job import Job, prepare_reference
+from sonar_sampler.cli.sheet import sheet
+
+HERE = Path(__file__).parent
+
+
+def main() -> None:
+    """Writes grid.png, steps.png and reference.png beside this file."""
+    job = Job("mountains sunset", config=SonarConfig(seed=7))
+    grid, _ = run_grid(job, [0.6, 0.75, 0.9], [0.5, 0.7, 0.9], HERE / "out")
+    grid.replace(HERE / "grid.png")
+    for cell in grid.with_suffix("").iterdir():
+        cell.unlink()
+    grid.with_suffix("").rmdir()
+    (HERE / "out").rmdir()
+
+    run = Job("mountains sunset", config=SonarConfig("euler", momentum=0.75, seed=7))
+    contact_sheet(run, lambda _: None).save(HERE / "steps.png", optimize=True)
+
+    reference = prepare_reference(Job("sea night", config=SonarConfig(seed=3)).run())
+    factors = [0.0, 0.01, 0.02, 0.05]
+    pulled = [
+        Job("mountains sunset", config=SonarConfig(seed=7, ref_factor=factor), reference=reference).run()
+        for factor in factors
+    ]
+    labels = [f"factor {factor:g}" for factor in factors]
+    sheet([[*pulled, reference]], [""], [*labels, "the reference"], "", 200).save(HERE / "reference.png", optimize=True)
+
+
+main()
