@@ -44,7 +44,7 @@ class Replay:
     def __init__(self, case):
         def recorded(name):
             key = f"{case['id']}/{name}"
-            return ARRAYS[key] if key in ARRAYS else None
+            return ARRAYS.get(key)
 
         self.x0, self.sigmas, self.out = recorded("x0"), recorded("sigmas"), recorded("out")
         self.model_x, self.model_sigma = recorded("model_x"), recorded("model_sigma")

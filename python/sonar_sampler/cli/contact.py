@@ -62,8 +62,8 @@ def contact_sheet(job: Job, progress: Callable[[dict[str, Any]], object]) -> Ima
 def _field(latent: Array) -> Array:
     """The mean of a latent (channel, height, width) over its channels and over areas of 4 x 4 places.
 
-    A derivative is mostly the noise that is still to be removed, place by place; what steers the picture is what is left
-    of it over an area.
+    A derivative is mostly the noise that is still to be removed, place by place; what steers the picture is what is
+    left of it over an area.
     """
     image = Image.fromarray(latent.mean(axis=0, dtype=np.float32))
     return np.asarray(image.resize((image.width // _AREA, image.height // _AREA), Image.Resampling.BOX))
