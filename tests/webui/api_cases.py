@@ -225,17 +225,19 @@ def test_img2img(webui):
 
 @pytest.mark.parametrize("soft", [False, True], ids=["inpaint", "soft"])
 def test_inpainting_keeps_what_is_not_masked(webui, soft):
-    mask = Image.new("L", (64, 64))
-    mask.paste(255, (32, 0, 64, 64))
-    image = picture(size=(64, 64))
+    size = (256, 64)
+    mask = Image.new("L", size)
+    mask.paste(255, (176, 0, *size))
+    image = picture(size=size)
     fields = {"kind": "img2img", "init_images": [encode(image)], "mask": encode(mask), "mask_blur": 0, "steps": 8}
+    fields |= {"width": size[0]}
     fields |= {"denoising_strength": 0.9, "inpaint_full_res": False, "inpainting_fill": 1}
     if soft:
         known = webui.script("soft inpainting", "img2img")["args"]
         fields["alwayson_scripts"] = {"soft inpainting": {"args": [True, *[arg["value"] for arg in known[1:]]]}}
     plain = webui.run(**fields)
-    result = webui.run(sonar={"momentum": 0.7, "momentum_hist_init": "rand_init"}, **fields)
-    kept = (slice(None), slice(0, 24))
+    result = webui.run(sonar=STRONG, **fields)
+    kept = (slice(None), slice(0, 96))
     damage = {name: abs(pixels(made.image)[kept] - pixels(image)[kept]).mean() for name, made in
               (("plain", plain), ("sonar", result))}  # fmt: skip
     assert damage["sonar"] <= damage["plain"] + 4, damage

@@ -34,6 +34,8 @@ def pytest_addoption(parser):
 
 def pytest_collection_modifyitems(items):
     for item in items:
+        if "_real" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(600))
         if {"test_host", "_real"} & set(getattr(item, "fixturenames", ())):
             for warning in THIRD_PARTY_WARNINGS:
                 item.add_marker(pytest.mark.filterwarnings(warning))

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import shlex
+import signal
 import subprocess
 import sys
 import time
@@ -43,7 +44,12 @@ def open_webui(where, folder):
     log = folder / "webui.log"
     with log.open("w") as out:
         process = subprocess.Popen(
-            [python, "-u", "launch.py", *flags], cwd=root, env=environment, stdout=out, stderr=subprocess.STDOUT
+            [python, "-u", "launch.py", *flags],
+            cwd=root,
+            env=environment,
+            stdout=out,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
     try:
         end = time.monotonic() + float(os.environ.get("SONAR_WEBUI_WAIT", "300"))
@@ -55,8 +61,19 @@ def open_webui(where, folder):
         check(url)
         yield url
     finally:
-        process.terminate()
+        stop(process)
+
+
+def stop(process):
+    """Ends the webui and what it started: extensions are installed by child processes."""
+    with contextlib.suppress(ProcessLookupError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGTERM)
+        else:
+            process.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
         process.wait(30)
+    process.kill()
 
 
 def check(url):
