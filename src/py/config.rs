@@ -53,10 +53,12 @@ pub(super) fn read(config: &Bound<'_, PyAny>) -> PyResult<Config> {
     Ok(read)
 }
 
-/// Checks every option of `config` and returns those that Python holds in a looser form, as plain Python values:
-/// numbers as float, sequences as tuples, step positions as int or float.
+/// Checks every option of a config and returns those that Python holds in a looser form, as plain values.
 ///
-/// Raises ConfigError.
+/// Numbers become float, sequences tuples, step positions int or float, seeds int.
+///
+/// Raises:
+///     ConfigError: with the option, its value and what is allowed.
 #[pyfunction]
 pub(super) fn normalize_config<'py>(config: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyDict>> {
     let py = config.py();

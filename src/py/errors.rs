@@ -41,6 +41,7 @@ pub(super) fn dtype(message: String) -> PyErr {
 /// `repr(value)`, cut to a line.
 pub(super) fn shown(value: &Bound<'_, PyAny>) -> String {
     let text = value.repr().map_or_else(|_| "a value without repr".into(), |repr| repr.to_string());
+    let text = text.split_whitespace().collect::<Vec<_>>().join(" ");
     match text.char_indices().nth(80) {
         Some((end, _)) => format!("{}...", &text[..end]),
         None => text,

@@ -26,7 +26,29 @@ pub(super) fn samplers(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     Ok(table)
 }
 
-/// Splits an ancestral step; see `sonar_sampler.ancestral_step`.
+/// Splits the step from `sigma` to `sigma_next` into a part without noise and fresh noise.
+///
+/// sigma_up = min(sigma_next, eta sqrt(sigma_next^2 (sigma^2 - sigma_next^2) / sigma^2)) and
+/// sigma_down = sqrt(sigma_next^2 - sigma_up^2), as `get_ancestral_step` of k-diffusion (the variance of Song et al.
+/// 2020, eq. 16). With `flow`, sigma_down = sigma_next (1 + (sigma_next / sigma - 1) eta), rescale =
+/// (1 - sigma_next) / (1 - sigma_down), and sigma_up is the missing deviation.
+///
+/// Args:
+///     sigma, sigma_next: the noise levels, falling; in [0, 1] for flow.
+///     eta: how much of the step is fresh noise, at least 0; 0 none.
+///     flow: for flow-matching models.
+///
+/// Returns:
+///     (sigma_down, sigma_up, rescale) in float64: step to sigma_down, then, if sigma_next > 0,
+///     x = x * rescale + noise * sigma_up. rescale is 1 but for flow.
+///
+/// Raises:
+///     ConfigError, ScheduleError: with the value and what is allowed.
+///
+/// Example:
+///     >>> from sonar_sampler import ancestral_step
+///     >>> ancestral_step(5.0, 3.0)
+///     (1.8, 2.4, 1.0)
 #[pyfunction]
 #[pyo3(signature = (sigma, sigma_next, eta=1.0, *, flow=false))]
 pub(super) fn ancestral_step(
@@ -76,7 +98,28 @@ macro_rules! by_dtype {
     };
 }
 
-/// Corrects a derivative by the momentum and updates the history; see `sonar_sampler.momentum_step`.
+/// Corrects a derivative by the momentum, and updates the history.
+///
+/// With p = 1 - momentum, q = 1 - momentum_hist: for "pos" m = (1-p) d + p h and h <- (1-q) h + q m; for "neg"
+/// m = (1+p) d - p h and h <- (1+q) h - q m. This is the rule of the extension stable-diffusion-webui-sonar.
+///
+/// Args:
+///     d: the derivative (x - denoised) / sigma, a float32 or float64 array of any shape.
+///     history: shaped like d, or None before the first step: then h = 0, and the next history is m itself.
+///     momentum, momentum_hist: in [0, 1]; momentum 1 gives d and the history back as they are.
+///     sign: "pos" or "neg".
+///
+/// Returns:
+///     (m, history): new arrays; the step is x += m * dt.
+///
+/// Raises:
+///     ConfigError, LatentError, DtypeError: with the value and what is allowed.
+///
+/// Example:
+///     >>> import numpy as np
+///     >>> from sonar_sampler import momentum_step
+///     >>> momentum_step(np.array([4.0]), np.array([2.0]), momentum=0.5, momentum_hist=0.75, sign="pos")
+///     (array([3.]), array([2.25]))
 #[pyfunction]
 #[pyo3(signature = (d, history, *, momentum, momentum_hist, sign))]
 pub(super) fn momentum_step(
@@ -137,7 +180,16 @@ fn corrected<T: Number>(
     Ok((m.into_any().unbind(), history.map(|history| history.into_any().unbind())))
 }
 
-/// Normalises a reference; see `sonar_sampler.normalize_reference`.
+/// (reference - mean) / std, per image and channel over the spatial axes, std with the n - 1 denominator.
+///
+/// Args:
+///     reference: a float32 or float64 array (batch, channel, spatial...) with two positions or more.
+///
+/// Returns:
+///     A new array of the same shape and dtype.
+///
+/// Raises:
+///     LatentError: a channel is constant, too small or not finite. DtypeError: no array of float32 or float64.
 #[pyfunction]
 pub(super) fn normalize_reference(reference: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     by_dtype!(reference, "reference", normalized(reference))
@@ -149,7 +201,25 @@ fn normalized<T: Number>(reference: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     Ok(normal.into_pyarray(reference.py()).into_any().unbind())
 }
 
-/// Pulls a latent towards a normalised reference; see `sonar_sampler.guidance_step`.
+/// Pulls a latent towards a normalised reference r, after a step.
+///
+/// With mean and std per image, f the factor: "linear" is shift = r std(x) + mean(x), x = (1-f) x + f shift; "euler" is
+/// shift = r std(D) + mean(D), x += (x - shift) / sigma ((sigma_next - sigma) f), D the denoised latent. This is the
+/// guidance of the extension stable-diffusion-webui-sonar.
+///
+/// Args:
+///     x: the latent after the step, a float32 or float64 array (batch, channel, spatial...).
+///     denoised: what the model answered at this step, shaped like x.
+///     reference: from `normalize_reference`, shaped like x or one image of it.
+///     sigma, sigma_next: the noise levels of the step.
+///     factor: how strongly; negative pushes away.
+///     method: "linear" or "euler".
+///
+/// Returns:
+///     The new latent, a new array in the shape and dtype of x.
+///
+/// Raises:
+///     ConfigError, ScheduleError, LatentError, DtypeError: with the value and what is allowed.
 #[pyfunction]
 #[pyo3(signature = (x, denoised, reference, sigma, sigma_next, *, factor, method))]
 pub(super) fn guidance_step(
@@ -211,7 +281,18 @@ fn pulled<T: Number>(
     Ok(result.into_any().unbind())
 }
 
-/// Standard normal float32 latents, one stream per seed; see `sonar_sampler.initial_noise`.
+/// Standard normal latents to start a run from: multiply by sigmas[0].
+///
+/// Args:
+///     shape: (batch, channel, spatial...).
+///     seeds: an int (image k uses seeds + k), or a sequence with one per image, each in [0, 2^64).
+///
+/// Returns:
+///     A float32 array. Image k depends on its own seed alone (ChaCha8 and a ziggurat, the same numbers in every
+///     version), and shares no numbers with the noise of a run of the same seed.
+///
+/// Raises:
+///     LatentError: an empty or too large shape. ConfigError: no ints. MemoryError: numpy has not so much memory.
 #[pyfunction]
 pub(super) fn initial_noise<'py>(
     shape: &Bound<'py, PyAny>,

@@ -12,9 +12,44 @@ use super::run::{AnyRun, Inputs, Run, on_run};
 use crate::error::Error;
 use crate::stepper::Request;
 
-/// Samples: walks `x` down `sigmas`, calling `denoise(x, sigma)` once per step.
+/// Samples: walks a latent down a schedule of noise levels, calling the model back once per step.
 ///
-/// See `sonar_sampler.sample`.
+/// A step goes along the derivative d = (x - denoise(x, sigma)) / sigma, corrected by the momentum of the
+/// steps before (see `momentum_step`): x += m dt. This is the rule of stable-diffusion-webui-sonar by Kahsolt on
+/// top of Euler (Karras et al. 2022, algorithm 2) and ancestral Euler (k-diffusion); with momentum 1 it is theirs.
+///
+/// Args:
+///     denoise: called as `denoise(x, sigma)`; answers the denoised latent, an array shaped like x. Its x is read-only,
+///         in the dtype of the latent, and never written to as long as somebody holds it; sigma is a float.
+///     x: the noised latent, a numpy array (batch, channel, spatial...) of float32, float64 or float16, in units of
+///         the data, of standard deviation sigmas[0] (for a flow model a blend of image and noise). float16 stays
+///         float32 between the steps.
+///     sigmas: noise levels, one more than there are steps; the last one is usually 0.
+///     config: a `SonarConfig` with all other options.
+///     reference: a latent to pull towards, shaped like x or one image of it; needs no normalisation.
+///     noise: called as `noise(sigma, sigma_next)` where the method needs standard normal noise shaped like x; None
+///         draws it from `config.seed`, one stream per image.
+///     history: the momentum history to start from, shaped like x; overrides `momentum_hist_init`.
+///     callback: told a dict of i, x, sigma, sigma_hat and denoised once per step, before x changes.
+///     threads: at most so many threads for large latents; None: OMP_NUM_THREADS, or all cores. Results do not
+///         depend on it.
+///
+/// Returns:
+///     The latent at sigmas[-1], a new array in the shape and dtype of x. No input is modified.
+///
+/// Raises:
+///     ConfigError: an option is not allowed, or is a sequence of another length than the run.
+///     ScheduleError: the sigmas are no schedule for this method.
+///     LatentError: an array has another shape, or is not finite. DtypeError: it is no array of a floating type.
+///     NumericError: the latent is no longer finite; says at which step, in which images and why.
+///     Whatever denoise, noise and callback raise passes through unchanged.
+///
+/// Example:
+///     >>> import numpy as np
+///     >>> from sonar_sampler import SonarConfig, initial_noise, sample
+///     >>> x = initial_noise((1, 4, 8, 8), 0) * np.float32(10)
+///     >>> sample(lambda x, sigma: x / np.float32(1 + sigma**2), x, [10.0, 3.0, 1.0, 0.0], SonarConfig()).shape
+///     (1, 4, 8, 8)
 #[pyfunction]
 #[pyo3(signature = (denoise, x, sigmas, config, *, reference=None, noise=None, history=None, callback=None, threads=None))]
 #[expect(clippy::too_many_arguments, reason = "the Python signature")]

@@ -15,7 +15,7 @@ use crate::stepper::Request;
 /// The stepper needs the denoised latent: feed `model(x, sigma)`.
 #[pyclass(frozen, get_all, module = "sonar_sampler")]
 pub(super) struct Denoise {
-    /// The latent for the model, read-only, in the caller's dtype.
+    /// The latent for the model: read-only, in the caller's dtype, not written to while somebody holds it.
     x: Py<PyAny>,
     /// The noise level.
     sigma: f64,
@@ -56,9 +56,30 @@ impl Done {
     }
 }
 
-/// A run that asks for what it needs: `request()` and `feed(array)` in turn until `Done`.
+/// A run that asks for what it needs, for hosts that own the loop: `request()` and `feed(array)` until `Done`.
 ///
-/// See `sonar_sampler.Stepper`.
+/// Args:
+///     config, sigmas, x, reference, history, threads: as in `sample`.
+///     record: keep the corrected derivative of the last step for `momentum_d`; costs an array.
+///     sqrt: a host's own square root (float to float) for the numbers of the schedule, for hosts whose root is not
+///         correctly rounded and who want its bits.
+///
+/// Raises:
+///     ConfigError, ScheduleError, LatentError, DtypeError: as `sample`, when it is made.
+///     ProtocolError: it was used out of order, or from two threads at once. The run is as it was.
+///
+/// Example:
+///     >>> import numpy as np
+///     >>> from sonar_sampler import Noise, SonarConfig, Stepper, initial_noise
+///     >>> stepper = Stepper(SonarConfig(), [10.0, 3.0, 0.0], initial_noise((1, 4, 8, 8), 0) * np.float32(10))
+///     >>> while stepper.result is None:
+///     ...     request = stepper.request()
+///     ...     if isinstance(request, Noise):
+///     ...         stepper.draw()
+///     ...     else:
+///     ...         stepper.feed(request.x / np.float32(1 + request.sigma**2))
+///     >>> stepper.step
+///     2
 #[pyclass(frozen, name = "Stepper", module = "sonar_sampler")]
 pub(super) struct PyStepper {
     run: Mutex<AnyRun>,
@@ -118,8 +139,13 @@ impl PyStepper {
         })
     }
 
-    /// Answers the present request with an array shaped like the latent. A wrong shape or dtype is refused and
-    /// leaves the run as it was; an answer that is not finite ends it (NumericError).
+    /// Answers the present request with an array shaped like the latent.
+    ///
+    /// A wrong shape or dtype is refused and leaves the run as it was; an answer that is not finite ends it.
+    ///
+    /// Raises:
+    ///     LatentError, DtypeError: another shape, no array of a floating type. ProtocolError: nothing was asked.
+    ///     NumericError: the latent is no longer finite.
     fn feed(&self, array: &Bound<'_, PyAny>) -> PyResult<()> {
         let _at_work = AtWork::begin()?;
         on_run!(&mut *self.lock()?, run => match run.request()? {

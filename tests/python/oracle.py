@@ -8,6 +8,7 @@ evaluated from left to right.
 from dataclasses import dataclass, field
 
 import numpy as np
+
 import oracle_noise
 
 JITTER = 1e-5

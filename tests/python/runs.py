@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 from hypothesis import strategies as st
+
 from sonar_sampler import SonarConfig
 
 SAMPLERS = ("euler", "euler_a", "naive")

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from hypothesis import given
+
 from runs import SAMPLERS, cases, denoise, karras, latent, same_bits
 from sonar_sampler import ConfigError, NumericError, SonarConfig, initial_noise, sample
 

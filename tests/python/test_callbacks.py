@@ -6,6 +6,7 @@ import traceback
 
 import numpy as np
 import pytest
+
 from runs import SAMPLERS, Draws, denoise, karras, latent, same_bits
 from sonar_sampler import SonarConfig, Stepper, sample
 

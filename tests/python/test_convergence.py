@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from runs import denoise, karras, latent, same_bits
 from sonar_sampler import SonarConfig, Stepper, ancestral_step, momentum_step, sample
 

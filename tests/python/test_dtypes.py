@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+
 from runs import SAMPLERS, Draws, denoise, karras, latent, same_bits
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
 

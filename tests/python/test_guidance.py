@@ -1,10 +1,11 @@
 """The pull towards a reference: on which steps, how strongly, on every method."""
 
 import numpy as np
-import oracle
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import oracle
 from runs import SAMPLERS, denoise, karras, latent, same_bits
 from sonar_sampler import SonarConfig, Stepper, guidance_step, normalize_reference, sample
 

@@ -1,10 +1,11 @@
 """The seeded generator: pinned, so that an image can be made again by any later version."""
 
 import numpy as np
-import oracle_noise
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
+import oracle_noise
 from runs import Draws, denoise, latent, same_bits
 from sonar_sampler import SonarConfig, Stepper, initial_noise, sample
 

@@ -1,9 +1,10 @@
 """The Rust core against its NumPy twin, over all options at once."""
 
 import numpy as np
-import oracle
 import pytest
 from hypothesis import given
+
+import oracle
 from runs import Draws, cases, denoise, latent, same_bits
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
 

@@ -2,12 +2,13 @@
 
 import itertools
 
-import k_sampling
 import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
+
+import k_sampling
 from runs import SAMPLERS, Draws, denoise, karras, latent, same_bits, schedules, shapes
 from sonar_sampler import SonarConfig, sample
 from sonar_sampler.torch import sample_sonar_euler, sample_sonar_euler_a, sample_sonar_naive

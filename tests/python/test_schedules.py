@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+
 from runs import SAMPLERS, Draws, cases, denoise, flow_sigmas, karras, latent, same_bits
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
 

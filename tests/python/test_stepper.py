@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from hypothesis import given
+
 from runs import SAMPLERS, Draws, cases, denoise, karras, latent, same_bits
 from sonar_sampler import (
     Denoise,

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import torch
+
 from runs import denoise as numpy_denoise
 from runs import flow_sigmas, karras, latent
 from sonar_sampler import (

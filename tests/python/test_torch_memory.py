@@ -9,11 +9,12 @@ from collections import Counter
 
 import pytest
 import torch
+from torch.utils import _pytree as pytree
+from torch.utils._python_dispatch import TorchDispatchMode
+
 from runs import karras, latent
 from sonar_sampler import SonarConfig
 from sonar_sampler.torch import sample_sonar_euler, sample_sonar_euler_a, sample_sonar_naive
-from torch.utils import _pytree as pytree
-from torch.utils._python_dispatch import TorchDispatchMode
 
 SAMPLERS = [sample_sonar_euler, sample_sonar_euler_a, sample_sonar_naive]
 AWAY = torch.device("meta")  # a device that torch knows by name and moves nothing to by itself
