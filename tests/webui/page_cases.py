@@ -17,6 +17,8 @@ def test_the_samplers_are_in_both_lists(page):
     listed = page.choices("#txt2img_sampling")
     assert [name for name in listed if name.startswith("Sonar")] == list(SONAR)
     page.at("#txt2img_hr").click()
+    if page.webui.get("options").get("hires_fix_show_sampler") is False:
+        pytest.skip("the webui's settings hide the hires sampler (hires_fix_show_sampler)")
     listed = page.choices("#hr_sampler")
     assert [name for name in listed if name.startswith("Sonar")] == list(SONAR)
 
@@ -24,6 +26,8 @@ def test_the_samplers_are_in_both_lists(page):
 def test_an_image_with_sonar_is_that_of_a_request(page, webui):
     page.at("#txt2img_prompt textarea").fill("a cat")
     page.select("#txt2img_sampling", "Euler a")
+    page.generate(seed=10)
+    of_the_host = set(page.errors)
     page.open_panel()
     page.slide("momentum", -5)
     assert page.value("momentum") == 0.9
@@ -36,7 +40,7 @@ def test_an_image_with_sonar_is_that_of_a_request(page, webui):
     assert "Sonar momentum sign: neg" in page.infotext
     asked = webui.run(sonar={"momentum": 0.9, "momentum_sign": "neg"}, seed=11, cfg_scale=7, **FAST)
     assert difference(page.images()[0], asked.image) == 0
-    assert page.errors == []
+    assert set(page.errors) <= of_the_host
 
 
 def test_a_pasted_text_restores_the_panel(page):

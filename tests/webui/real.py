@@ -34,6 +34,7 @@ def open_webui(where, folder):
         pytest.fail(f"--webui {where}: neither a URL nor a folder with launch.py")
     (folder / "extensions").mkdir()
     (folder / "extensions" / "sonar").symlink_to(ROOT, target_is_directory=True)
+    (folder / "config.json").write_text('{"hires_fix_show_sampler": true}')
     own = root / "venv" / "bin" / "python"
     python = os.environ.get("SONAR_WEBUI_PYTHON") or str(own if own.exists() else sys.executable)
     port = free_port()
