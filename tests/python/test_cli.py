@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image, PngImagePlugin
+
 from sonar_sampler.cli import main
 
 COMMAND = [sys.executable, "-m", "sonar_sampler.cli"]

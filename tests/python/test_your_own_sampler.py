@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 from PIL import Image
+
 from sonar_sampler.cli import main
 
 ROOT = Path(__file__).parents[2]
