@@ -17,6 +17,7 @@ sampling functions, a panel and their options.
 | `grid` | grid search |
 | `infotext` | settings into the text of an image and back |
 | `axes` | axes of the X/Y/Z plot |
+| `refusal` | errors, as the page or the API shows them |
 """
 
 from __future__ import annotations

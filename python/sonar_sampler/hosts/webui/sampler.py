@@ -9,6 +9,7 @@ from modules import script_callbacks, sd_samplers, sd_samplers_common, sd_sample
 from sonar_sampler.hosts.webui import infotext, reference, sampling
 from sonar_sampler.hosts.webui import job as jobs
 from sonar_sampler.hosts.webui.options import REF_IMAGE, REF_INIT
+from sonar_sampler.hosts.webui.refusal import refusing
 
 _CHURN = ["s_churn", "s_tmin", "s_tmax", "s_noise"]
 # ENSD is written into the infotext of a sampler that draws noise.
@@ -25,13 +26,15 @@ class SonarSampler(sd_samplers_kdiffusion.KDiffusionSampler):  # type: ignore[mi
 
     def sample(self, p: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         """One txt2img pass; see the host."""
-        begin(p, x, initial=None)
-        return super().sample(p, x, *args, **kwargs)
+        with refusing(p):
+            begin(p, x, initial=None)
+            return super().sample(p, x, *args, **kwargs)
 
     def sample_img2img(self, p: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         """One img2img or hires pass; see the host."""
-        begin(p, x, initial=None if getattr(p, "is_hr_pass", False) else x)
-        return super().sample_img2img(p, x, *args, **kwargs)
+        with refusing(p):
+            begin(p, x, initial=None if getattr(p, "is_hr_pass", False) else x)
+            return super().sample_img2img(p, x, *args, **kwargs)
 
 
 def begin(p: Any, x: Any, initial: Any) -> None:

@@ -14,6 +14,7 @@ from sonar_sampler.hosts.webui import grid as grids
 from sonar_sampler.hosts.webui import infotext, panel, settings
 from sonar_sampler.hosts.webui import job as jobs
 from sonar_sampler.hosts.webui.options import arguments
+from sonar_sampler.hosts.webui.refusal import refusal, refusing
 from sonar_sampler.hosts.webui.sampler import NAMES
 
 _TITLE = "Sonar"
@@ -53,12 +54,10 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
 
     def run(self, p: Any, *args: Any) -> Any:
         """Runs a job for which the script was chosen in the dropdown."""
-        try:
+        with refusing(p):
             values = self._values(p, args)
             jobs.read(values)
             grid = self._grid(p, values)
-        except SonarError as error:
-            raise _with_status(error) from None
         p.sonar_given = values
         join(p)
         return processing.process_images(p) if grid is None else grids.run(p, grid)
@@ -76,7 +75,7 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
                 return
         except SonarError as error:
             # The host logs what this hook raises and goes on; what sampling raises reaches the user.
-            p.sample = _raiser(_with_status(error))
+            p.sample = _raiser(refusal(p, error))
             return
         p.sonar = job
         _choose_sampler(p, job)
@@ -149,12 +148,6 @@ def _upscale(p: Any, pp: Any) -> None:
     job: jobs.Job | None = getattr(p, "sonar", None)
     if job is not None and job.upscale is not None:
         pp.image = job.upscale.apply(pp.image)
-
-
-def _with_status(error: SonarError) -> SonarError:
-    """The error with what the host's API looks for: 422, and the reason."""
-    error.__dict__.update(status_code=422, detail=str(error))
-    return error
 
 
 def _raiser(error: Exception) -> Any:
