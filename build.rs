@@ -33,7 +33,7 @@ fn collect(root: &Path, folder: &str, files: &mut Vec<String>) -> io::Result<()>
         let path = format!("{folder}/{}", name.to_string_lossy());
         if entry.file_type()?.is_dir() {
             collect(root, &path, files)?;
-        } else if path.ends_with(".rs") {
+        } else if Path::new(&name).extension().is_some_and(|ending| ending == "rs") {
             files.push(path);
         }
     }
