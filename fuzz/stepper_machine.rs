@@ -202,9 +202,8 @@ impl Run {
         match self.stepper.request()? {
             Request::Done => Ok(()),
             Request::Noise { .. } if self.stepper.asks_for_churn() => self.churn(0, false),
-            Request::Noise { .. } => self.advance([0; 5], false),
             Request::Denoise { .. } if self.stepper.draws_after_denoising() => self.stepper.await_noise(),
-            Request::Denoise { .. } => self.advance([0; 5], false),
+            Request::Noise { .. } | Request::Denoise { .. } => self.advance([0; 5], false),
         }
     }
 

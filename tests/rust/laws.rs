@@ -74,7 +74,7 @@ proptest! {
             let alone = x.slice_axis(one, (image..=image).into()).to_owned();
             let config = Config { seed: Seed::First(40 + image as u64), ..config.clone() };
             let alone = run(&config, &sigmas, &alone, 1)?;
-            prop_assert!(same_bits(&together.slice_axis(one, (image..=image).into()), &alone));
+            prop_assert!(same_bits(together.slice_axis(one, (image..=image).into()), &alone));
         }
     }
 
