@@ -125,7 +125,10 @@ pub(super) fn sigmas(value: &Bound<'_, PyAny>) -> PyResult<Vec<f64>> {
         let shape = array.shape();
         return Err(refuse(format!("have shape {shape:?}; must be one-dimensional")));
     }
-    if !b"fiu".contains(&array.dtype().kind()) && !array.is_empty() {
+    if array.is_empty() {
+        return Ok(Vec::new());
+    }
+    if !b"fiu".contains(&array.dtype().kind()) {
         return Err(refuse(format!("hold {}; must be real numbers", array.dtype())));
     }
     array.call_method1(intern!(py, "astype"), ("float64",))?.call_method0(intern!(py, "tolist"))?.extract()

@@ -49,6 +49,7 @@ SCHEDULES = [
     ([], "empty"),
     (np.array([]), "empty"),
     (np.array([], int), "empty"),
+    (np.array([], complex), "empty"),
     ([-1.0], "value 0 is -1.0"),
     ([2.0, -0.5], "value 1 is -0.5"),
     ([2.0, np.nan], "value 1 is NaN"),
