@@ -85,7 +85,7 @@ def _listed_wheel(folder: Path) -> Path | None:
     for entry in listed.get("wheels", []):
         if not _fits(entry["name"]):
             continue
-        wheel = folder / entry["name"]
+        wheel: Path = folder / entry["name"]
         try:
             content = _content(entry)
         except OSError as error:
