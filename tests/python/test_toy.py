@@ -14,6 +14,7 @@ from sonar_sampler.toy.codec import CHROMA_GAIN, LUMA_GAIN, colours_to_planes, h
 from sonar_sampler.toy.gaussian import EXPOSURE, NOISE, TINT, Layout, to_planes
 from sonar_sampler.toy.mixture import Mixture
 from sonar_sampler.toy.scene import Scene
+from sonar_sampler.toy.schedule import SIGMA_MAX
 
 MODEL = ToyModel()
 
@@ -166,7 +167,7 @@ def test_a_clear_picture_stays():
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, np.float16])
 def test_an_image_of_a_batch_is_the_image_alone(dtype: type):
     denoise = MODEL.denoiser("lake sunset")
-    for sigma in (60.0, 2.0, 0.1):
+    for sigma in (SIGMA_MAX, 2.0, 0.1):
         batch = (noise(1, batch=3) * sigma).astype(dtype)
         together = denoise(batch, sigma)
         assert together.dtype == dtype
@@ -299,7 +300,7 @@ def test_schedules_fall_to_zero(schedule: str, steps: int):
     levels = sigmas(steps, schedule)
     assert levels.dtype == np.float32
     assert len(levels) == steps + 1
-    assert levels[0] == pytest.approx(60.0)
+    assert levels[0] == pytest.approx(SIGMA_MAX)
     assert levels[-1] == 0.0
     assert np.all(np.diff(levels) < 0)
 
