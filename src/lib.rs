@@ -25,6 +25,7 @@ pub mod momentum;
 pub mod noise;
 pub mod real;
 pub mod schedule;
+mod simd;
 pub mod stepper;
 pub mod threads;
 pub mod update;

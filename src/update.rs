@@ -1,12 +1,11 @@
 //! One step as one pass over memory (two with guidance), in one thread or many with the same bits.
 
-use rayon::prelude::*;
-
 use crate::guidance::{Look, Pull};
 use crate::method::{Added, Plan};
 use crate::moments::{BLOCK, Moments};
 use crate::momentum::Momentum;
 use crate::real::Real;
+use crate::simd;
 use crate::threads;
 
 /// Numbers that one task works on: a multiple of [`BLOCK`], small enough for the second-level cache.
@@ -149,16 +148,12 @@ fn run<T: Real>(
     work: impl Fn(Part<'_, T>) -> bool + Sync,
 ) -> Vec<usize> {
     let size = arrays.out.len() / batch;
-    let parts = parts(arrays, moments, batch, size);
+    let parts = parts(arrays, moments, batch, size).into_iter();
     let judged = |part: Part<'_, T>| {
         let image = part.image;
         work(part).then_some(image)
     };
-    let pool = if threads > 1 { threads::pool(threads) } else { None };
-    let mut bad: Vec<usize> = match pool {
-        Some(pool) => pool.install(|| parts.into_par_iter().filter_map(judged).collect()),
-        None => parts.into_iter().filter_map(judged).collect(),
-    };
+    let mut bad: Vec<usize> = threads::map(parts, threads, judged);
     bad.dedup();
     bad
 }
@@ -209,7 +204,10 @@ fn take_mut<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
 
 fn measure<T: Real>(values: &[T], moments: &mut [Moments]) {
     for (block, moments) in values.chunks(BLOCK).zip(moments) {
-        *moments = Moments::of_block(block);
+        *moments = simd::widest(
+            #[inline(always)]
+            || Moments::of_block(block),
+        );
     }
 }
 
@@ -247,18 +245,19 @@ fn pass<T: Real>(step: &Step<'_, T>, part: Part<'_, T>, pull: Option<(Pull<T>, L
         added: noise.unwrap_or(Added { s_noise: T::zero(), scale: T::zero() }),
     };
     let (noisy, pulls, records) = (!arrays.noise.is_empty(), pull.is_some(), !arrays.momentum_d.is_empty());
+    // Made for what the step needs, and for the processor's widest vectors.
     macro_rules! choose {
-        ($history:ident) => {
+        ($history:ident, $($noisy:literal, $pulls:literal, $records:literal;)*) => {
             match (noisy, pulls, records) {
-                (false, false, false) => fused::<T, $history, false, false, false>(&kernel, arrays, moments),
-                (false, false, true) => fused::<T, $history, false, false, true>(&kernel, arrays, moments),
-                (false, true, false) => fused::<T, $history, false, true, false>(&kernel, arrays, moments),
-                (false, true, true) => fused::<T, $history, false, true, true>(&kernel, arrays, moments),
-                (true, false, false) => fused::<T, $history, true, false, false>(&kernel, arrays, moments),
-                (true, false, true) => fused::<T, $history, true, false, true>(&kernel, arrays, moments),
-                (true, true, false) => fused::<T, $history, true, true, false>(&kernel, arrays, moments),
-                (true, true, true) => fused::<T, $history, true, true, true>(&kernel, arrays, moments),
+                $(($noisy, $pulls, $records) => simd::widest(
+                    #[inline(always)]
+                    || fused::<T, $history, $noisy, $pulls, $records>(&kernel, arrays, moments),
+                ),)*
             }
+        };
+        ($history:ident) => {
+            choose!($history, false, false, false; false, false, true; false, true, false; false, true, true;
+                true, false, false; true, false, true; true, true, false; true, true, true;)
         };
     }
     match step.history {
@@ -269,6 +268,7 @@ fn pass<T: Real>(step: &Step<'_, T>, part: Part<'_, T>, pull: Option<(Pull<T>, L
 }
 
 /// The loop; block by block, so that a block's moments are taken while it is in the cache.
+#[inline(always)]
 fn fused<T: Real, const HISTORY: u8, const NOISE: bool, const PULL: bool, const RECORD: bool>(
     kernel: &Kernel<T>,
     mut arrays: Arrays<'_, T>,
@@ -329,6 +329,14 @@ fn fused<T: Real, const HISTORY: u8, const NOISE: bool, const PULL: bool, const 
 
 /// The second pass of linear guidance, over the latent that the first one left in `out`.
 fn pull_pass<T: Real>(plan: &Plan<T>, arrays: Arrays<'_, T>, pull: Pull<T>, look: Look<T>) -> bool {
+    simd::widest(
+        #[inline(always)]
+        || pulled(plan, arrays, pull, look),
+    )
+}
+
+#[inline(always)]
+fn pulled<T: Real>(plan: &Plan<T>, arrays: Arrays<'_, T>, pull: Pull<T>, look: Look<T>) -> bool {
     let Arrays { noise, reference, out, .. } = arrays;
     let mut alarm = T::Alarm::default();
     let mut put = |out: &mut T, y: T| {
@@ -350,4 +358,66 @@ fn pull_pass<T: Real>(plan: &Plan<T>, arrays: Arrays<'_, T>, pull: Pull<T>, look
         }
     }
     T::rings(alarm)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::momentum::Sign;
+
+    const SIZE: usize = CHUNK + BLOCK + 13;
+
+    fn waves(k: usize) -> Vec<f32> {
+        (0..2 * SIZE).map(|i| ((i * (k + 3)) as f32 * 0.37).sin() * 9.0).collect()
+    }
+
+    /// The formulas, one number after another, compiled for what every processor has.
+    #[test]
+    fn wide_vectors_and_threads_give_the_bits_of_the_plain_formulas() {
+        let (x, denoised, noise, history) = (waves(0), waves(1), waves(2), waves(3));
+        let added = Added { s_noise: 1.1, scale: 0.7 };
+        let plan = Plan { churn: None, sigma_hat: 3.3, sigma_to: 2.1, rescale: 0.9, noise: Some(added) };
+        let momenta = [Momentum::new(0.95, 0.75, Sign::Pos), Momentum::new(0.8, 0.6, Sign::Neg)];
+        let dt = plan.sigma_to - plan.sigma_hat;
+        let expected: Vec<_> = (0..2 * SIZE)
+            .map(|i| {
+                let momentum: Momentum<f32> = momenta[i / SIZE];
+                let d = (x[i] - denoised[i]) / plan.sigma_hat;
+                let m = momentum.on_d * d + momentum.on_h * history[i];
+                let h = momentum.keep * history[i] + momentum.add * m;
+                let y = (x[i] + m * dt) * plan.rescale + noise[i] * added.s_noise * added.scale;
+                (y.to_bits(), h.to_bits(), m.to_bits())
+            })
+            .collect();
+        for threads in [1, 2, 5] {
+            let (mut h, mut m, mut y) = (history.clone(), vec![0.0; 2 * SIZE], vec![0.0; 2 * SIZE]);
+            let step = Step { plan: &plan, momentum: &momenta, history: History::Blends, pull: None };
+            let arrays = Arrays {
+                x: &x,
+                denoised: &denoised,
+                noise: &noise,
+                reference: &[],
+                history: &mut h,
+                momentum_d: &mut m,
+                out: &mut y,
+            };
+            assert_eq!(super::step(&step, arrays, 2, threads), Vec::<usize>::new());
+            let bits = y.iter().zip(&h).zip(&m).map(|((y, h), m)| (y.to_bits(), h.to_bits(), m.to_bits()));
+            assert!(bits.eq(expected.iter().copied()), "{threads} threads");
+        }
+    }
+
+    #[test]
+    fn images_that_are_not_finite_are_named_once_and_in_order() {
+        let mut noise = vec![0.0; 4 * SIZE];
+        for at in [3, SIZE - 1, 3 * SIZE, 4 * SIZE - 1] {
+            noise[at] = f32::NAN;
+        }
+        for threads in [1, 2, 5] {
+            let mut out = vec![0.0; 4 * SIZE];
+            let added = Added { s_noise: 1.0, scale: 1.0 };
+            let bad = churn(added, &vec![1.0; 4 * SIZE], &noise, &mut out, 4, threads);
+            assert_eq!(bad, [0, 3], "{threads} threads");
+        }
+    }
 }

@@ -119,7 +119,10 @@ def sample_sonar_naive(
 
 def _configured(config: SonarConfig | None, sampler: str, given: Mapping[str, float | None]) -> SonarConfig:
     options = {name: value for name, value in given.items() if value is not None}
-    return replace(config or SonarConfig(), sampler=sampler, **options)  # type: ignore[arg-type]
+    config = config or SonarConfig()
+    if config.sampler == sampler and not options:
+        return config
+    return replace(config, sampler=sampler, **options)  # type: ignore[arg-type]
 
 
 def _sample(
@@ -149,27 +152,31 @@ def _sample(
         sqrt=functools.partial(_sqrt, host.working),
     )
     extra_args = extra_args or {}
-    with tqdm(total=len(sigmas) - 1, disable=disable) as progress:
+    steps = len(sigmas) - 1
+    per_image = (len(x),)
+    at, sigma, sigma_next = -1, sigmas[0], sigmas[0]
+    with tqdm(total=steps, disable=disable) as progress:
         while not isinstance(request := stepper.request(), Done):
-            step = stepper.step
-            span = (sigmas[step], sigmas[step + 1])
+            if (step := stepper.step) != at:
+                # Taking a number out of a tensor costs as much as a small latent's arithmetic: one per step.
+                at, sigma, sigma_next = step, sigma_next, sigmas[step + 1]
             if isinstance(request, Noise):
                 if noise_sampler is None:
                     stepper.draw()
                 else:
-                    stepper.feed(host.array(noise_sampler(*span), "the noise"))
+                    stepper.feed(host.array(noise_sampler(sigma, sigma_next), "the noise"))
                 continue
             latent = host.tensor(request.x)
-            denoised = model(latent, x.new_full((len(x),), request.sigma), **extra_args)
+            denoised = model(latent, x.new_full(per_image, request.sigma), **extra_args)
             if callback is not None:
                 sigma_hat = sigmas.new_tensor(request.sigma)
-                callback({"x": latent, "i": step, "sigma": span[0], "sigma_hat": sigma_hat, "denoised": denoised})
-            if stepper.draws_after_denoising and noise_sampler is not None:
-                answer, noise = host.arrays(denoised, noise_sampler(*span))
+                callback({"x": latent, "i": step, "sigma": sigma, "sigma_hat": sigma_hat, "denoised": denoised})
+            noisy = stepper.draws_after_denoising
+            if noisy and noise_sampler is not None:
+                answer, noise = host.arrays(denoised, noise_sampler(sigma, sigma_next))
                 stepper.feed(answer)
                 stepper.feed(noise)
             else:
-                noisy = stepper.draws_after_denoising
                 stepper.feed(host.array(denoised, _ANSWER))
                 if noisy:
                     stepper.draw()
@@ -190,20 +197,25 @@ class _Host:
         if not isinstance(x, Tensor) or not x.is_floating_point():
             raise _not_a_latent(x, "x")
         self._like = x
+        self._stages: dict[str, Tensor] = {}
         self.working = x.dtype if x.dtype in _SHARED else torch.float32
 
     def array(self, tensor: Tensor, name: str) -> np.ndarray[Any, Any]:
         """A tensor's numbers in the core's dtype: the same memory if it is a CPU tensor of that dtype."""
+        array: np.ndarray[Any, Any]
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             raise _not_a_latent(tensor, name)
-        array: np.ndarray[Any, Any] = tensor.detach().cpu().to(self.working).numpy()
+        if tensor.dtype is self.working and tensor.is_cpu and not tensor.requires_grad:
+            array = tensor.numpy()
+        else:
+            array = self._down(tensor.detach()).to(self.working).numpy()
         return array
 
     def arrays(self, denoised: Tensor, noise: Tensor) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """The model's answer and the noise: from another device they come in one transfer."""
-        comparable = isinstance(denoised, Tensor) and isinstance(noise, Tensor) and denoised.is_floating_point()
+        comparable = isinstance(denoised, Tensor) and isinstance(noise, Tensor) and not denoised.is_cpu
         alike = comparable and all(getattr(denoised, name) == getattr(noise, name) for name in _ALIKE)
-        if not alike or denoised.device.type == "cpu":
+        if not alike or not denoised.is_floating_point():
             return self.array(denoised, _ANSWER), self.array(noise, "the noise")
         both = self.array(torch.stack([denoised.detach(), noise.detach()]), _ANSWER)
         return both[0], both[1]
@@ -212,8 +224,30 @@ class _Host:
         """A latent of the core for the caller: the same memory if that is a CPU tensor of the core's dtype."""
         # The core hands out read-only views, which torch warns of; the buffer behind is what the model gets, as it
         # would get k-diffusion's own x.
-        owner = array if array.base is None else array.base
-        return torch.from_numpy(owner).to(self._like.device, self._like.dtype)
+        latent = torch.from_numpy(array if array.base is None else array.base)
+        like = self._like
+        if like.is_cpu and like.dtype is self.working:
+            return latent
+        if not _pins(like):
+            return latent.to(like.device, like.dtype)
+        return self._stage("up", latent.shape, like.dtype).copy_(latent).to(like.device)
+
+    def _down(self, tensor: Tensor) -> Tensor:
+        """A tensor on the CPU, in its own dtype. A staged one is good until the next is brought down."""
+        if not _pins(tensor):
+            return tensor.cpu()
+        return self._stage("down", tensor.shape, tensor.dtype).copy_(tensor)
+
+    def _stage(self, way: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
+        """Pinned memory, which a GPU reads and writes by itself; made at first use, and again if the need changes.
+
+        Every copy into and out of it is waited for: the core reads what has arrived, and the next step writes to
+        what has left.
+        """
+        stage = self._stages.get(way)
+        if stage is None or stage.shape != shape or stage.dtype != dtype:
+            stage = self._stages[way] = _pinned(shape, dtype)
+        return stage
 
     def result(self, stepper: Stepper) -> Tensor:
         """The latent of a run that is done."""
@@ -222,6 +256,15 @@ class _Host:
         if self._like.dtype not in _SHARED and latent.size and np.abs(latent).max() > largest:
             raise NumericError(f"step {stepper.step}: the latent grew past the largest {self._like.dtype}, {largest}")
         return self.tensor(latent)
+
+
+def _pins(tensor: Tensor) -> bool:
+    """Whether a tensor crosses over through pinned memory."""
+    return tensor.is_cuda
+
+
+def _pinned(shape: torch.Size, dtype: torch.dtype) -> Tensor:
+    return torch.empty(shape, dtype=dtype, pin_memory=True)
 
 
 _ANSWER = "the denoiser's answer"
