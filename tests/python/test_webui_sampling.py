@@ -117,11 +117,16 @@ def hooks_of(host, monkeypatch, **job):
 
 
 @pytest.mark.parametrize("form", ["Script dropdown", "Accordion with Enable"])
-@pytest.mark.parametrize("fields", [{"batch_size": 2, "n_iter": 2}, HIRES, {**IMG2IMG, "init_images": [picture()]}])
+@pytest.mark.parametrize(
+    "fields",
+    [{"batch_size": 2, "n_iter": 2}, HIRES, {**IMG2IMG, "init_images": [picture()], "mask": picture("L")}],
+    ids=["batches", "hires", "inpaint"],
+)
 def test_the_host_calls_the_hooks_that_it_calls_for_its_own_samplers(host, monkeypatch, form, fields):
     host.use(form)
     plain = hooks_of(host, monkeypatch, **fields)
     assert "process_before_every_sampling" in plain
+    assert ("on_mask_blend" in plain) == ("mask" in fields)
     assert hooks_of(host, monkeypatch, sonar=STRONG, **fields) == plain
 
 

@@ -31,7 +31,7 @@ def get_font(fontsize):
 
 
 def _resize(im, w, h, upscaler_name):
-    if upscaler_name not in (None, "None") and im.mode != "L" and (scale := max(w / im.width, h / im.height)) > 1:
+    if upscaler_name not in (None, "", "None") and im.mode != "L" and (scale := max(w / im.width, h / im.height)) > 1:
         found = [x for x in shared.sd_upscalers if x.name == upscaler_name] or shared.sd_upscalers[:1]
         im = found[0].scaler.upscale(im, scale, found[0].data_path)
     return im if im.size == (w, h) else im.resize((w, h), resample=LANCZOS)

@@ -40,7 +40,7 @@ _builtin = {
     "random": {"randn_source": "CPU", "enable_quantization": False},
     "img2img": {"img2img_fix_steps": False, "img2img_extra_noise": 0.0, "initial_noise_multiplier": 1.0},
     "vae": {"sd_vae_encode_method": "Full", "sd_vae_decode_method": "Full"},
-    "upscaling": {"upscaler_for_img2img": None, "ESRGAN_tile": 192, "ESRGAN_tile_overlap": 8},
+    "upscaling": {"upscaler_for_img2img": "", "ESRGAN_tile": 192, "ESRGAN_tile_overlap": 8},
     "preview": {"live_previews_enable": True, "show_progress_every_n_steps": 1, "show_progress_type": "Full"},
     "interrupt": {"interrupt_after_current": True},
 }
