@@ -57,3 +57,12 @@ clean:
 # The README's pictures, made anew.
 pictures: .venv/demo build
 	$(BIN)/python img/pictures.py
+
+# Looks for new inputs that break something, for as long as it takes (fuzz/README.md).
+fuzz: .venv/dev build
+	PROPTEST_CASES=1000000 cargo test --release --test stepper_machine
+	SONAR_FUZZ=long $(BIN)/python -m pytest -q --timeout=0 fuzz
+
+# 100,000 runs with random faults.
+soak: .venv/demo build
+	$(BIN)/python tests/soak.py

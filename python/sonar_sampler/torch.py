@@ -233,10 +233,10 @@ class _Host:
         return self._stage("up", latent.shape, like.dtype).copy_(latent).to(like.device)
 
     def _down(self, tensor: Tensor) -> Tensor:
-        """A tensor on the CPU, in its own dtype. A staged one is good until the next is brought down."""
+        """A tensor on the CPU, in its own dtype. A staged one is good until the next comes down from its device."""
         if not _pins(tensor):
             return tensor.cpu()
-        return self._stage("down", tensor.shape, tensor.dtype).copy_(tensor)
+        return self._stage(f"down from {tensor.device}", tensor.shape, tensor.dtype).copy_(tensor)
 
     def _stage(self, way: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
         """Pinned memory, which a GPU reads and writes by itself; made at first use, and again if the need changes.
