@@ -14,6 +14,7 @@ use crate::momentum::{HistoryInit, Momentum};
 use crate::noise::{Purpose, fill_batch, random_sign};
 use crate::real::{Real, all_finite};
 use crate::schedule::{self, Sqrt};
+use crate::threads;
 use crate::update::{self, Arrays, History, Step};
 
 /// What the algorithm needs next.
@@ -124,8 +125,7 @@ impl<T: Real> Stepper<T> {
     /// Uses `threads` threads where they pay; results do not depend on it.
     #[must_use]
     pub fn with_threads(mut self, threads: usize) -> Self {
-        // Measured: below this many numbers waking a thread costs more than it saves.
-        let pays = self.shape.iter().product::<usize>() >= 1 << 18;
+        let pays = self.shape.iter().product::<usize>() >= threads::PAY_FROM;
         self.threads = if pays { threads.max(1) } else { 1 };
         self
     }

@@ -152,10 +152,9 @@ def _sample(
         sqrt=functools.partial(_sqrt, host.working),
     )
     extra_args = extra_args or {}
-    steps = len(sigmas) - 1
     per_image = (len(x),)
     at, sigma, sigma_next = -1, sigmas[0], sigmas[0]
-    with tqdm(total=steps, disable=disable) as progress:
+    with tqdm(total=len(sigmas) - 1, disable=disable) as progress:
         while not isinstance(request := stepper.request(), Done):
             if (step := stepper.step) != at:
                 # Taking a number out of a tensor costs as much as a small latent's arithmetic: one per step.
@@ -203,17 +202,19 @@ class _Host:
     def array(self, tensor: Tensor, name: str) -> np.ndarray[Any, Any]:
         """A tensor's numbers in the core's dtype: the same memory if it is a CPU tensor of that dtype."""
         array: np.ndarray[Any, Any]
-        if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
+        if not isinstance(tensor, Tensor):
             raise _not_a_latent(tensor, name)
         if tensor.dtype is self.working and tensor.is_cpu and not tensor.requires_grad:
             array = tensor.numpy()
-        else:
+        elif tensor.is_floating_point():
             array = self._down(tensor.detach()).to(self.working).numpy()
+        else:
+            raise _not_a_latent(tensor, name)
         return array
 
     def arrays(self, denoised: Tensor, noise: Tensor) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
         """The model's answer and the noise: from another device they come in one transfer."""
-        comparable = isinstance(denoised, Tensor) and isinstance(noise, Tensor) and not denoised.is_cpu
+        comparable = isinstance(denoised, Tensor) and not denoised.is_cpu and isinstance(noise, Tensor)
         alike = comparable and all(getattr(denoised, name) == getattr(noise, name) for name in _ALIKE)
         if not alike or not denoised.is_floating_point():
             return self.array(denoised, _ANSWER), self.array(noise, "the noise")
