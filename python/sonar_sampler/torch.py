@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -154,7 +155,7 @@ def _sample(
     extra_args = extra_args or {}
     per_image = (len(x),)
     at, sigma, sigma_next = -1, sigmas[0], sigmas[0]
-    with tqdm(total=len(sigmas) - 1, disable=disable) as progress:
+    with nullcontext() if disable else tqdm(total=len(sigmas) - 1, disable=disable) as progress:
         while not isinstance(request := stepper.request(), Done):
             if (step := stepper.step) != at:
                 # Taking a number out of a tensor costs as much as a small latent's arithmetic: one per step.
@@ -179,7 +180,8 @@ def _sample(
                 stepper.feed(host.array(denoised, _ANSWER))
                 if noisy:
                     stepper.draw()
-            progress.update()
+            if progress is not None:
+                progress.update()
     return host.result(stepper)
 
 
