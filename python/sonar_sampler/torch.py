@@ -150,7 +150,7 @@ def _sample(
         history=None if history is None else host.array(history, "history"),
         record=False,
         threads=torch.get_num_threads(),
-        sqrt=functools.partial(_sqrt, host.working),
+        sqrt=_sqrt(host.working),
     )
     extra_args = extra_args or {}
     per_image = (len(x),)
@@ -185,10 +185,15 @@ def _sample(
     return host.result(stepper)
 
 
-@functools.lru_cache(maxsize=4096)
-def _sqrt(dtype: torch.dtype, value: float) -> float:
+@functools.cache
+def _sqrt(dtype: torch.dtype) -> Callable[[float], float]:
     """The square root of torch, so that a schedule has k-diffusion's bits: MKL's is not always rounded right."""
-    return torch.tensor(value, dtype=dtype).sqrt().item()
+
+    @functools.lru_cache(maxsize=4096)
+    def sqrt(value: float) -> float:
+        return torch.tensor(value, dtype=dtype).sqrt().item()
+
+    return sqrt
 
 
 class _Host:
