@@ -3,7 +3,10 @@
 A real model's images may differ in the last bit between a batch and one image; hence `SAME`.
 """
 
+import json
+import re
 import threading
+from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
@@ -15,6 +18,7 @@ SAME = 3
 
 SONAR = ("Sonar Euler a", "Sonar Euler", "Sonar Naive")
 STRONG = {"momentum": 0.8, "momentum_hist": 0.6}
+GUIDE = (Path(__file__).parents[2] / "docs" / "webui.md").read_text()
 
 
 def picture(mode="RGB", size=(96, 64)):
@@ -486,3 +490,24 @@ def test_preview_and_interrupt(webui, slow_model):
     job.join(60)
     assert len(answer[0].images) == 1
     assert difference(answer[0].image, webui.run(sonar=STRONG, steps=60).image) > 0
+
+
+# The guide
+
+
+@pytest.mark.parametrize(
+    "example", re.findall(r"```json\n(.*?)```", GUIDE, re.S), ids=["dropdown", "grid", "accordion"]
+)
+def test_the_guides_requests_do_what_it_says(webui, example):
+    body = json.loads(example)
+    if ("script_name" in body) != webui.is_dropdown:
+        pytest.skip("an example for the other form of the script")
+    result = webui.run(**{**body, "steps": 4})
+    args = body["script_args"][0] if webui.is_dropdown else body["alwayson_scripts"]["sonar"]["args"][0]
+    if args.get("grid"):
+        assert len(result.images) == 1 + 3 * 2
+        assert values(result, "Sonar momentum current")[1:] == ["0.8", "0.8", "0.875", "0.875", "0.95", "0.95"]
+        assert values(result, "Sampler")[1:] == ["Sonar Euler"] * 6
+    else:
+        assert values(result, "Sonar momentum current") == "0.9"
+        assert values(result, "Sampler") == "Sonar " + body["sampler_name"]
