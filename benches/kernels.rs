@@ -23,7 +23,6 @@ struct Latents {
     denoised: Vec<f32>,
     noise: Vec<f32>,
     history: Vec<f32>,
-    out: Vec<f32>,
     reference: ArrayD<f32>,
 }
 
@@ -41,8 +40,7 @@ impl Latents {
             denoised: normal(2),
             noise: normal(3),
             history: normal(4),
-            out: normal(5),
-            reference: ArrayD::from_shape_vec(shape, normal(6)).expect("one number for each place"),
+            reference: ArrayD::from_shape_vec(shape, normal(5)).expect("one number for each place"),
         }
     }
 
@@ -56,20 +54,19 @@ impl Latents {
             .with_threads(threads)
     }
 
-    /// One step, with the model's and the noise's arrays as they lie; `x` takes the place of the last result.
+    /// One step in place, with the model's and the noise's arrays as they lie.
     fn step(&mut self, run: &mut Stepper<f32>) {
         run.await_noise().expect("the model's answer is asked for");
         let arrays = Arrays {
-            x: &self.x,
+            x: &[],
             denoised: &self.denoised,
             noise: &self.noise,
             reference: &[],
             history: &mut self.history,
             momentum_d: &mut [],
-            out: &mut self.out,
+            out: &mut self.x,
         };
         run.advance(arrays).expect("the numbers are finite");
-        std::mem::swap(&mut self.x, &mut self.out);
     }
 }
 

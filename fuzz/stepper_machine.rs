@@ -1,7 +1,8 @@
 //! Feeds the stepper in every legal and illegal order, with right, wrong and broken arrays.
 //!
 //! What is promised: no panic; an error says what was asked and leaves the run as it was, unless it is a numeric one,
-//! which ends it; and the run that is fed wrongly in between gives the bits of the run that is not.
+//! which ends it; and the run that is fed wrongly in between gives the bits of the run that is not, and that steps in
+//! place.
 //!
 //! `PROPTEST_CASES=100000 cargo test --release --test stepper_machine` looks for long.
 
@@ -140,16 +141,28 @@ fn beyond(size: usize, wrong: isize) -> usize {
     size.checked_add_signed(wrong).unwrap_or(0)
 }
 
+/// Where the latent is and where the next one goes.
+fn places(x: &[f32], in_place: bool, out: usize) -> (&[f32], Vec<f32>) {
+    if in_place { (&[], x.to_vec()) } else { (x, vec![0.0; out]) }
+}
+
 /// A run and its driver's arrays.
 struct Run {
     stepper: Stepper<f32>,
+    in_place: bool,
     x: Vec<f32>,
     history: Vec<f32>,
     fed: u64,
 }
 
 impl Run {
-    fn new(sigmas: &[f64], config: &Config, shape: &[usize], reference: bool) -> Result<Self, Error> {
+    fn new(
+        sigmas: &[f64],
+        config: &Config,
+        shape: &[usize],
+        reference: bool,
+        in_place: bool,
+    ) -> Result<Self, Error> {
         let size = shape.iter().product();
         let x = values(size, 1, false);
         let reference = reference.then(|| {
@@ -159,13 +172,13 @@ impl Run {
         let mut stepper = Stepper::new(config.clone(), sigmas, shape, &x, view, false, &f32::sqrt)?;
         let mut history = vec![0.0; size];
         stepper.start_history(&x, &mut history);
-        Ok(Self { stepper, x, history, fed: 0 })
+        Ok(Self { stepper, in_place, x, history, fed: 0 })
     }
 
     fn churn(&mut self, wrong: isize, poison: bool) -> Result<(), Error> {
         let noise = values(beyond(self.x.len(), wrong), 100 + self.fed, poison);
-        let mut out = vec![0.0; self.x.len()];
-        self.stepper.churn(&self.x, &noise, &mut out)?;
+        let (x, mut out) = places(&self.x, self.in_place, self.x.len());
+        self.stepper.churn(x, &noise, &mut out)?;
         self.fed += 1;
         self.x = out;
         Ok(())
@@ -179,9 +192,9 @@ impl Run {
         let mut momentum_d = vec![0.0; momentum_d];
         let mut written = self.history.clone();
         written.resize(history, 0.0);
-        let mut out = vec![0.0; out];
+        let (x, mut out) = places(&self.x, self.in_place, out);
         self.stepper.advance(Arrays {
-            x: &self.x,
+            x,
             denoised: &denoised,
             noise: &noise,
             reference: &[],
@@ -220,8 +233,8 @@ proptest! {
         shape in shape(),
         reference in any::<bool>(),
     ) {
-        let Ok(mut run) = Run::new(&sigmas, &config, &shape, reference) else { return Ok(()) };
-        let mut twin = Run::new(&sigmas, &config, &shape, reference).expect("made as the other one");
+        let Ok(mut run) = Run::new(&sigmas, &config, &shape, reference, false) else { return Ok(()) };
+        let mut twin = Run::new(&sigmas, &config, &shape, reference, true).expect("made as the other one");
         let mut failed = false;
         for deed in deeds {
             let (before, fed) = (run.state(), run.fed);

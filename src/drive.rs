@@ -21,7 +21,6 @@ pub fn run<T: Real>(
     mut denoise: impl FnMut(ArrayViewD<'_, T>, T) -> Result<ArrayD<T>>,
 ) -> Result<ArrayD<T>> {
     let mut x = x.as_standard_layout().into_owned();
-    let mut out = ArrayD::zeros(x.raw_dim());
     let mut noise = ArrayD::zeros(x.raw_dim());
     let mut denoised = ArrayD::zeros(x.raw_dim());
     let mut history = history.unwrap_or_else(|| ArrayD::zeros(x.raw_dim())).as_standard_layout().into_owned();
@@ -50,19 +49,18 @@ pub fn run<T: Real>(
             }
         };
         if stepper.asks_for_churn() {
-            stepper.churn(flat(&x), drawn, flat_mut(&mut out))?;
+            stepper.churn(&[], drawn, flat_mut(&mut x))?;
         } else {
             stepper.advance(Arrays {
-                x: flat(&x),
+                x: &[],
                 denoised: flat(&denoised),
                 noise: drawn,
                 reference: &[],
                 history: flat_mut(&mut history),
                 momentum_d: &mut [],
-                out: flat_mut(&mut out),
+                out: flat_mut(&mut x),
             })?;
         }
-        std::mem::swap(&mut x, &mut out);
     }
 }
 

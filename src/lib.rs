@@ -19,6 +19,7 @@ pub mod config;
 pub mod drive;
 pub mod error;
 pub mod guidance;
+mod kernel;
 pub mod method;
 pub mod moments;
 pub mod momentum;

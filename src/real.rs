@@ -6,13 +6,14 @@ use num_traits::Float;
 
 use crate::config::Config;
 use crate::method::{Method, Plan, Span};
+use crate::simd;
 
 /// `f32` or `f64`. Every operation rounds once; nothing is fused.
 pub trait Real: Float + Send + Sync + std::fmt::Debug + 'static {
     /// Name of the type as numpy says it.
     const NAME: &'static str;
 
-    /// Bits in which a number that is not finite leaves a mark that survives a bitwise or.
+    /// Bits in which a number that is not finite leaves a mark that survives a bitwise or; none if all are finite.
     type Alarm: Copy + Default + BitOr<Output = Self::Alarm>;
 
     /// Rounds a configuration number to this type.
@@ -24,7 +25,8 @@ pub trait Real: Float + Send + Sync + std::fmt::Debug + 'static {
     /// This number as `f64`, exactly.
     fn wide(self) -> f64;
 
-    /// The alarm of one number: an addition and a mask, so that a loop over it vectorises.
+    /// The alarm of one number: the difference to itself, which is 0 or NaN. A loop over it vectorises, and no
+    /// constants take up registers that the loop needs.
     fn alarm(self) -> Self::Alarm;
 
     /// Whether any of the numbers whose alarms were joined is infinite or NaN.
@@ -49,12 +51,13 @@ impl Real for f32 {
     }
 
     #[inline]
+    #[expect(clippy::eq_op, reason = "0 for a finite number, NaN for another")]
     fn alarm(self) -> u32 {
-        (self.to_bits() & 0x7f80_0000).wrapping_add(0x0080_0000)
+        (self - self).to_bits()
     }
 
     fn rings(alarm: u32) -> bool {
-        alarm >> 31 == 1
+        alarm != 0
     }
 }
 
@@ -75,18 +78,22 @@ impl Real for f64 {
     }
 
     #[inline]
+    #[expect(clippy::eq_op, reason = "0 for a finite number, NaN for another")]
     fn alarm(self) -> u64 {
-        (self.to_bits() & 0x7ff0_0000_0000_0000).wrapping_add(0x0010_0000_0000_0000)
+        (self - self).to_bits()
     }
 
     fn rings(alarm: u64) -> bool {
-        alarm >> 63 == 1
+        alarm != 0
     }
 }
 
 /// Whether every number of `values` is finite.
 pub fn all_finite<T: Real>(values: &[T]) -> bool {
-    !T::rings(values.iter().fold(T::Alarm::default(), |alarm, value| alarm | value.alarm()))
+    simd::widest(
+        #[inline(always)]
+        || !T::rings(values.iter().fold(T::Alarm::default(), |alarm, value| alarm | value.alarm())),
+    )
 }
 
 #[cfg(test)]

@@ -213,7 +213,8 @@ impl<T: Real> Stepper<T> {
         fill_batch(noise, &self.seeds, self.step, Purpose::Step);
     }
 
-    /// Answers a noise request before the model call: writes the churned latent to `out`.
+    /// Answers a noise request before the model call: writes the churned latent to `out`. No `x` means that the latent
+    /// lies in `out`.
     ///
     /// # Errors
     /// [`Error::Protocol`] if that was not asked; [`Error::Numeric`] if the latent is no longer finite.
@@ -222,7 +223,7 @@ impl<T: Real> Stepper<T> {
             (Phase::Churn, Some(Plan { churn: Some(added), .. })) => *added,
             _ => return Err(self.not_asked("noise before a model call")),
         };
-        self.check_lengths(&[("x", x.len()), ("the noise", noise.len()), ("out", out.len())])?;
+        self.check_lengths(&[("the noise", noise.len()), ("out", out.len())], &[("x", x.len())])?;
         let images = update::churn(added, x, noise, out, self.shape[0], self.threads);
         self.judge(images, &[("noise", noise)])?;
         self.phase = Phase::Denoise;
@@ -256,23 +257,17 @@ impl<T: Real> Stepper<T> {
         if !complete {
             return Err(self.not_asked("a step"));
         }
-        self.check_lengths(&[
-            ("x", arrays.x.len()),
-            ("the denoiser's answer", arrays.denoised.len()),
-            ("out", arrays.out.len()),
-        ])?;
-        let arrays = match self.phase {
-            Phase::Noise => arrays,
-            _ => Arrays { noise: &[], ..arrays },
-        };
-        if self.phase == Phase::Noise {
-            self.check_lengths(&[("the noise", arrays.noise.len())])?;
+        let needs_noise = self.phase == Phase::Noise;
+        let arrays = if needs_noise { arrays } else { Arrays { noise: &[], ..arrays } };
+        self.check_lengths(
+            &[("the denoiser's answer", arrays.denoised.len()), ("out", arrays.out.len())],
+            &[("x", arrays.x.len()), ("momentum_d", arrays.momentum_d.len())],
+        )?;
+        if needs_noise {
+            self.check_lengths(&[("the noise", arrays.noise.len())], &[])?;
         }
         if self.config.momentum.at(self.step) < 1.0 {
-            self.check_lengths(&[("history", arrays.history.len())])?;
-        }
-        if !arrays.momentum_d.is_empty() {
-            self.check_lengths(&[("momentum_d", arrays.momentum_d.len())])?;
+            self.check_lengths(&[("history", arrays.history.len())], &[])?;
         }
         let (denoised, noise) = (arrays.denoised, arrays.noise);
         let images = if self.is_exact() { self.take_denoised(arrays) } else { self.make_step(arrays) };
@@ -282,9 +277,15 @@ impl<T: Real> Stepper<T> {
         Ok(())
     }
 
-    fn check_lengths(&self, arrays: &[(&'static str, usize)]) -> Result<()> {
+    /// Refuses an array of another length than the latent; the `optional` ones may be missing.
+    fn check_lengths(
+        &self,
+        needed: &[(&'static str, usize)],
+        optional: &[(&'static str, usize)],
+    ) -> Result<()> {
         let size: usize = self.shape.iter().product();
-        match arrays.iter().find(|(_, length)| *length != size) {
+        let given = optional.iter().filter(|(_, length)| *length > 0);
+        match needed.iter().chain(given).find(|(_, length)| *length != size) {
             Some(&(what, length)) => {
                 let allowed = format!("must hold {size} numbers like the latent");
                 Err(Error::Shape { what, found: vec![length], allowed })

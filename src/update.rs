@@ -1,6 +1,7 @@
 //! One step as one pass over memory (two with guidance), in one thread or many with the same bits.
 
 use crate::guidance::{Look, Pull};
+use crate::kernel;
 use crate::method::{Added, Plan};
 use crate::moments::{BLOCK, Moments};
 use crate::momentum::Momentum;
@@ -25,7 +26,7 @@ pub enum History {
 /// The arrays of one step, C-contiguous. An array that is not there is empty.
 #[derive(Debug)]
 pub struct Arrays<'a, T> {
-    /// The latent that the model saw.
+    /// The latent that the model saw; not there if it lies in `out`, to be stepped in place.
     pub x: &'a [T],
     /// What the model answered.
     pub denoised: &'a [T],
@@ -55,10 +56,10 @@ pub struct Step<'a, T> {
 }
 
 /// A part of one image.
-struct Part<'a, T> {
-    image: usize,
-    arrays: Arrays<'a, T>,
-    moments: &'a mut [Moments],
+pub(crate) struct Part<'a, T> {
+    pub(crate) image: usize,
+    pub(crate) arrays: Arrays<'a, T>,
+    pub(crate) moments: &'a mut [Moments],
 }
 
 /// Computes the step. Returns the images of the batch whose new latent is not finite.
@@ -66,7 +67,7 @@ pub fn step<T: Real>(step: &Step<'_, T>, arrays: Arrays<'_, T>, batch: usize, th
     let size = arrays.out.len() / batch;
     let blocks = size.div_ceil(BLOCK);
     match step.pull {
-        None => run(arrays, &mut [], batch, threads, |part| pass(step, part, None)),
+        None => run(arrays, &mut [], batch, threads, |part| kernel::pass(step, part, None)),
         Some(pull @ Pull::Euler { .. }) => {
             let mut moments = vec![Moments::default(); blocks * batch];
             let denoised = Arrays { denoised: arrays.denoised, out: &mut *arrays.out, ..Arrays::none() };
@@ -77,7 +78,7 @@ pub fn step<T: Real>(step: &Step<'_, T>, arrays: Arrays<'_, T>, batch: usize, th
             let looks = looks(&moments, blocks);
             run(arrays, &mut [], batch, threads, |part| {
                 let look = looks[part.image];
-                pass(step, part, Some((pull, look)))
+                kernel::pass(step, part, Some((pull, look)))
             })
         }
         Some(pull @ Pull::Linear { .. }) => {
@@ -91,18 +92,18 @@ pub fn step<T: Real>(step: &Step<'_, T>, arrays: Arrays<'_, T>, batch: usize, th
                 out: &mut *arrays.out,
                 ..arrays
             };
-            run(first, &mut moments, batch, threads, |part| pass(step, part, None));
+            run(first, &mut moments, batch, threads, |part| kernel::pass(step, part, None));
             let looks = looks(&moments, blocks);
             let second = Arrays { noise, reference, out: arrays.out, ..Arrays::none() };
             run(second, &mut [], batch, threads, |part| {
                 let look = looks[part.image];
-                pull_pass(step.plan, part.arrays, pull, look)
+                kernel::pull_pass(step.plan, part.arrays, pull, look)
             })
         }
     }
 }
 
-/// `out = x + noise * s_noise * scale`. Returns the images that are not finite.
+/// `out = x + noise * s_noise * scale`, in place if there is no `x`. Returns the images that are not finite.
 pub fn churn<T: Real>(
     added: Added<T>,
     x: &[T],
@@ -111,18 +112,8 @@ pub fn churn<T: Real>(
     batch: usize,
     threads: usize,
 ) -> Vec<usize> {
-    let Added { s_noise, scale } = added;
     let arrays = Arrays { x, noise, out, ..Arrays::none() };
-    run(arrays, &mut [], batch, threads, |part| {
-        let Arrays { x, noise, out, .. } = part.arrays;
-        let mut alarm = T::Alarm::default();
-        for ((out, &x), &noise) in out.iter_mut().zip(x).zip(noise) {
-            let y = x + noise * s_noise * scale;
-            alarm = alarm | y.alarm();
-            *out = y;
-        }
-        T::rings(alarm)
-    })
+    run(arrays, &mut [], batch, threads, |part| kernel::churn(added, part.arrays))
 }
 
 impl<T> Arrays<'_, T> {
@@ -193,12 +184,12 @@ fn parts<'a, T>(
     parts
 }
 
-fn take<'a, T>(rest: &mut &'a [T], n: usize) -> &'a [T] {
+pub(crate) fn take<'a, T>(rest: &mut &'a [T], n: usize) -> &'a [T] {
     rest.split_off(..n).unwrap_or_default()
 }
 
 #[expect(clippy::mut_mut, reason = "the slice itself moves on")]
-fn take_mut<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
+pub(crate) fn take_mut<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
     rest.split_off_mut(..n).unwrap_or_default()
 }
 
@@ -217,149 +208,6 @@ fn looks<T: Real>(moments: &[Moments], blocks: usize) -> Vec<Look<T>> {
     moments.chunks(blocks).map(image).collect()
 }
 
-/// What the loop over one part needs to know.
-struct Kernel<T> {
-    sigma_hat: T,
-    dt: T,
-    momentum: Momentum<T>,
-    pull: (Pull<T>, Look<T>),
-    rescale: T,
-    added: Added<T>,
-}
-
-const UNTOUCHED: u8 = 0;
-const BEGINS: u8 = 1;
-const BLENDS: u8 = 2;
-
-/// The step of one part, in a loop made for what it needs; whether a number of the new latent is not finite.
-fn pass<T: Real>(step: &Step<'_, T>, part: Part<'_, T>, pull: Option<(Pull<T>, Look<T>)>) -> bool {
-    let Part { image, arrays, moments } = part;
-    let Plan { sigma_hat, sigma_to, rescale, noise, .. } = *step.plan;
-    let nothing = (Pull::Linear { keep: T::one(), f: T::zero() }, Look { mean: T::zero(), std: T::zero() });
-    let kernel = Kernel {
-        sigma_hat,
-        dt: sigma_to - sigma_hat,
-        momentum: step.momentum[image % step.momentum.len()],
-        pull: pull.unwrap_or(nothing),
-        rescale,
-        added: noise.unwrap_or(Added { s_noise: T::zero(), scale: T::zero() }),
-    };
-    let (noisy, pulls, records) = (!arrays.noise.is_empty(), pull.is_some(), !arrays.momentum_d.is_empty());
-    // Made for what the step needs, and for the processor's widest vectors.
-    macro_rules! choose {
-        ($history:ident, $($noisy:literal, $pulls:literal, $records:literal;)*) => {
-            match (noisy, pulls, records) {
-                $(($noisy, $pulls, $records) => simd::widest(
-                    #[inline(always)]
-                    || fused::<T, $history, $noisy, $pulls, $records>(&kernel, arrays, moments),
-                ),)*
-            }
-        };
-        ($history:ident) => {
-            choose!($history, false, false, false; false, false, true; false, true, false; false, true, true;
-                true, false, false; true, false, true; true, true, false; true, true, true;)
-        };
-    }
-    match step.history {
-        History::Untouched => choose!(UNTOUCHED),
-        History::Begins => choose!(BEGINS),
-        History::Blends => choose!(BLENDS),
-    }
-}
-
-/// The loop; block by block, so that a block's moments are taken while it is in the cache.
-#[inline(always)]
-fn fused<T: Real, const HISTORY: u8, const NOISE: bool, const PULL: bool, const RECORD: bool>(
-    kernel: &Kernel<T>,
-    mut arrays: Arrays<'_, T>,
-    moments: &mut [Moments],
-) -> bool {
-    let mut alarm = T::Alarm::default();
-    let mut moments = moments.iter_mut();
-    while !arrays.out.is_empty() {
-        let n = arrays.out.len().min(BLOCK);
-        let x = take(&mut arrays.x, n);
-        let denoised = &take(&mut arrays.denoised, n)[..x.len()];
-        let noise = take(&mut arrays.noise, n);
-        let reference = take(&mut arrays.reference, n);
-        let history = take_mut(&mut arrays.history, n);
-        let momentum_d = take_mut(&mut arrays.momentum_d, n);
-        let out = take_mut(&mut arrays.out, n);
-        let out = &mut out[..x.len()];
-        // Slices of one length, so that the compiler drops the bounds checks and vectorises the loop.
-        let noise = if NOISE { &noise[..x.len()] } else { x };
-        let reference = if PULL { &reference[..x.len()] } else { x };
-        let history = if HISTORY == UNTOUCHED { &mut [] } else { &mut history[..x.len()] };
-        let momentum_d = if RECORD { &mut momentum_d[..x.len()] } else { &mut [] };
-        for i in 0..x.len() {
-            let d = (x[i] - denoised[i]) / kernel.sigma_hat;
-            let m = match HISTORY {
-                UNTOUCHED => d,
-                BEGINS => {
-                    let m = kernel.momentum.correct(d, T::zero());
-                    history[i] = m;
-                    m
-                }
-                _ => {
-                    let m = kernel.momentum.correct(d, history[i]);
-                    history[i] = kernel.momentum.blend(history[i], m);
-                    m
-                }
-            };
-            if RECORD {
-                momentum_d[i] = m;
-            }
-            let mut y = x[i] + m * kernel.dt;
-            if PULL {
-                let (pull, look) = kernel.pull;
-                y = pull.apply(y, look.shift(reference[i]));
-            }
-            if NOISE {
-                y = y * kernel.rescale + noise[i] * kernel.added.s_noise * kernel.added.scale;
-            }
-            alarm = alarm | y.alarm();
-            out[i] = y;
-        }
-        if let Some(moments) = moments.next() {
-            *moments = Moments::of_block(out);
-        }
-    }
-    T::rings(alarm)
-}
-
-/// The second pass of linear guidance, over the latent that the first one left in `out`.
-fn pull_pass<T: Real>(plan: &Plan<T>, arrays: Arrays<'_, T>, pull: Pull<T>, look: Look<T>) -> bool {
-    simd::widest(
-        #[inline(always)]
-        || pulled(plan, arrays, pull, look),
-    )
-}
-
-#[inline(always)]
-fn pulled<T: Real>(plan: &Plan<T>, arrays: Arrays<'_, T>, pull: Pull<T>, look: Look<T>) -> bool {
-    let Arrays { noise, reference, out, .. } = arrays;
-    let mut alarm = T::Alarm::default();
-    let mut put = |out: &mut T, y: T| {
-        alarm = alarm | y.alarm();
-        *out = y;
-    };
-    match plan.noise {
-        Some(Added { s_noise, scale }) => {
-            for ((out, &r), &noise) in out.iter_mut().zip(reference).zip(noise) {
-                let y = pull.apply(*out, look.shift(r));
-                put(out, y * plan.rescale + noise * s_noise * scale);
-            }
-        }
-        None => {
-            for (out, &r) in out.iter_mut().zip(reference) {
-                let y = pull.apply(*out, look.shift(r));
-                put(out, y);
-            }
-        }
-    }
-    T::rings(alarm)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -373,37 +221,41 @@ mod tests {
 
     /// The formulas, one number after another, compiled for what every processor has.
     #[test]
-    fn wide_vectors_and_threads_give_the_bits_of_the_plain_formulas() {
+    fn wide_vectors_threads_and_steps_in_place_give_the_bits_of_the_plain_formulas() {
         let (x, denoised, noise, history) = (waves(0), waves(1), waves(2), waves(3));
-        let added = Added { s_noise: 1.1, scale: 0.7 };
-        let plan = Plan { churn: None, sigma_hat: 3.3, sigma_to: 2.1, rescale: 0.9, noise: Some(added) };
         let momenta = [Momentum::new(0.95, 0.75, Sign::Pos), Momentum::new(0.8, 0.6, Sign::Neg)];
-        let dt = plan.sigma_to - plan.sigma_hat;
-        let expected: Vec<_> = (0..2 * SIZE)
-            .map(|i| {
-                let momentum: Momentum<f32> = momenta[i / SIZE];
-                let d = (x[i] - denoised[i]) / plan.sigma_hat;
-                let m = momentum.on_d * d + momentum.on_h * history[i];
-                let h = momentum.keep * history[i] + momentum.add * m;
-                let y = (x[i] + m * dt) * plan.rescale + noise[i] * added.s_noise * added.scale;
-                (y.to_bits(), h.to_bits(), m.to_bits())
-            })
-            .collect();
-        for threads in [1, 2, 5] {
-            let (mut h, mut m, mut y) = (history.clone(), vec![0.0; 2 * SIZE], vec![0.0; 2 * SIZE]);
-            let step = Step { plan: &plan, momentum: &momenta, history: History::Blends, pull: None };
-            let arrays = Arrays {
-                x: &x,
-                denoised: &denoised,
-                noise: &noise,
-                reference: &[],
-                history: &mut h,
-                momentum_d: &mut m,
-                out: &mut y,
-            };
-            assert_eq!(super::step(&step, arrays, 2, threads), Vec::<usize>::new());
-            let bits = y.iter().zip(&h).zip(&m).map(|((y, h), m)| (y.to_bits(), h.to_bits(), m.to_bits()));
-            assert!(bits.eq(expected.iter().copied()), "{threads} threads");
+        for (rescale, s_noise) in [(0.9, 1.1), (1.0, 1.0), (1.0, 1.1), (0.9, 1.0)] {
+            let added = Added { s_noise, scale: 0.7 };
+            let plan = Plan { churn: None, sigma_hat: 3.3, sigma_to: 2.1, rescale, noise: Some(added) };
+            let dt = plan.sigma_to - plan.sigma_hat;
+            let expected: Vec<_> = (0..2 * SIZE)
+                .map(|i| {
+                    let momentum: Momentum<f32> = momenta[i / SIZE];
+                    let d = (x[i] - denoised[i]) / plan.sigma_hat;
+                    let m = momentum.on_d * d + momentum.on_h * history[i];
+                    let h = momentum.keep * history[i] + momentum.add * m;
+                    let y = (x[i] + m * dt) * rescale + noise[i] * s_noise * added.scale;
+                    (y.to_bits(), h.to_bits(), m.to_bits())
+                })
+                .collect();
+            for (threads, in_place) in [(1, false), (2, false), (5, false), (1, true), (2, true)] {
+                let (mut h, mut m) = (history.clone(), vec![0.0; 2 * SIZE]);
+                let mut y = if in_place { x.clone() } else { vec![0.0; 2 * SIZE] };
+                let step = Step { plan: &plan, momentum: &momenta, history: History::Blends, pull: None };
+                let arrays = Arrays {
+                    x: if in_place { &[] } else { &x },
+                    denoised: &denoised,
+                    noise: &noise,
+                    reference: &[],
+                    history: &mut h,
+                    momentum_d: &mut m,
+                    out: &mut y,
+                };
+                assert_eq!(super::step(&step, arrays, 2, threads), Vec::<usize>::new());
+                let bits =
+                    y.iter().zip(&h).zip(&m).map(|((y, h), m)| (y.to_bits(), h.to_bits(), m.to_bits()));
+                assert!(bits.eq(expected.iter().copied()), "{threads} threads, in place: {in_place}");
+            }
         }
     }
 

@@ -1,7 +1,7 @@
 """The compiled core: types and documentation of what `src/py` exports."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, final
+from typing import Any, Protocol, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ __all__ = [
     "normalize_config",
     "normalize_reference",
     "sample",
+    "sample_for",
     "samplers",
 ]
 
@@ -103,6 +104,40 @@ def sample(
         >>> x = initial_noise((1, 4, 8, 8), 0) * np.float32(10)
         >>> sample(lambda x, sigma: x / np.float32(1 + sigma**2), x, [10.0, 3.0, 1.0, 0.0], SonarConfig()).shape
         (1, 4, 8, 8)
+    """
+
+class _Host(Protocol):
+    def denoise(
+        self, x: NDArray[Any], step: int, sigma_hat: float | None, draws: bool, /
+    ) -> tuple[_Latent, _Latent | None]: ...
+    def noise(self, step: int, /) -> _Latent | None: ...
+
+def sample_for(
+    host: _Host,
+    x: _Latent,
+    sigmas: _Numbers,
+    config: SonarConfig,
+    *,
+    reference: _Latent | None,
+    history: _Latent | None,
+    threads: int | None,
+    sqrt: Callable[[float], float] | None,
+) -> NDArray[Any]:
+    """Samples for a host whose arrays are not numpy's, as `sonar_sampler.torch` does.
+
+    Args:
+        host: has two methods. `denoise(x, step, sigma_hat, draws)` answers the denoised latent and, if it `draws`, the
+            noise of the step; x is the latent itself, not written to as long as somebody holds it, and sigma_hat is
+            None unless churn has changed it. `noise(step)` answers the noise before a model call. None for noise
+            lets it be drawn from `config.seed`.
+        x, sigmas, config, reference, history, threads: as in `sample`.
+        sqrt: as in `Stepper`.
+
+    Returns:
+        The latent at sigmas[-1], a new array in the shape and dtype of x.
+
+    Raises:
+        As `sample`.
     """
 
 def ancestral_step(

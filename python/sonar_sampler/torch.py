@@ -13,18 +13,16 @@ from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import torch
 from tqdm.auto import tqdm
 
-from sonar_sampler import ConfigError, Done, DtypeError, Noise, NumericError, ScheduleError, SonarConfig, Stepper
+from sonar_sampler import ConfigError, ScheduleError, SonarConfig
+from sonar_sampler._core import sample_for
+from sonar_sampler.tensors import ANSWER, NOISE, Array, Tensor, Tensors
 
-Tensor = torch.Tensor
 Model = Callable[..., Tensor]
 Callback = Callable[[dict[str, Any]], object]
 NoiseSampler = Callable[[Tensor, Tensor], Tensor]
-
-_SHARED = (torch.float32, torch.float64)
 
 
 def sample_sonar_euler(
@@ -140,49 +138,64 @@ def _sample(
 ) -> Tensor:
     if not callable(model):
         raise ConfigError(f"model = {model!r}: must be callable")
-    host = _Host(x)
+    tensors = Tensors(x)
     sigmas = _schedule(sigmas)
-    stepper = Stepper(
-        config,
-        sigmas.detach().cpu().to(torch.float64).numpy(),
-        host.array(x, "x"),
-        reference=None if reference is None else host.array(reference, "reference"),
-        history=None if history is None else host.array(history, "history"),
-        record=False,
-        threads=torch.get_num_threads(),
-        sqrt=_sqrt(host.working),
-    )
-    extra_args = extra_args or {}
-    per_image = (len(x),)
-    at, sigma, sigma_next = -1, sigmas[0], sigmas[0]
     with nullcontext() if disable else tqdm(total=len(sigmas) - 1, disable=disable) as progress:
-        while not isinstance(request := stepper.request(), Done):
-            if (step := stepper.step) != at:
-                # Taking a number out of a tensor costs as much as a small latent's arithmetic: one per step.
-                at, sigma, sigma_next = step, sigma_next, sigmas[step + 1]
-            if isinstance(request, Noise):
-                if noise_sampler is None:
-                    stepper.draw()
-                else:
-                    stepper.feed(host.array(noise_sampler(sigma, sigma_next), "the noise"))
-                continue
-            latent = host.tensor(request.x)
-            denoised = model(latent, x.new_full(per_image, request.sigma), **extra_args)
-            if callback is not None:
-                sigma_hat = sigmas.new_tensor(request.sigma)
-                callback({"x": latent, "i": step, "sigma": sigma, "sigma_hat": sigma_hat, "denoised": denoised})
-            noisy = stepper.draws_after_denoising
-            if noisy and noise_sampler is not None:
-                answer, noise = host.arrays(denoised, noise_sampler(sigma, sigma_next))
-                stepper.feed(answer)
-                stepper.feed(noise)
-            else:
-                stepper.feed(host.array(denoised, _ANSWER))
-                if noisy:
-                    stepper.draw()
-            if progress is not None:
-                progress.update()
-    return host.result(stepper)
+        latent = sample_for(
+            _Host(model, tensors, sigmas, extra_args or {}, callback, noise_sampler, progress),
+            tensors.array(x, "x"),
+            sigmas.tolist(),
+            config,
+            reference=None if reference is None else tensors.array(reference, "reference"),
+            history=None if history is None else tensors.array(history, "history"),
+            threads=torch.get_num_threads(),
+            sqrt=_sqrt(tensors.working),
+        )
+    return tensors.result(latent)
+
+
+class _Host:
+    """What `sample_for` asks at each step."""
+
+    def __init__(
+        self,
+        model: Model,
+        tensors: Tensors,
+        sigmas: Tensor,
+        extra_args: Mapping[str, Any],
+        callback: Callback | None,
+        noise_sampler: NoiseSampler | None,
+        progress: tqdm[Any] | None,
+    ) -> None:
+        self._model = model
+        self._tensors = tensors
+        self._extra_args = extra_args
+        self._callback = callback
+        self._noise_sampler = noise_sampler
+        self._progress = progress
+        # Once per run: between the calls of a model, each kind of torch's operations costs as much as half of a small
+        # latent's arithmetic. Each row is a step's own memory, which a model may write to.
+        self._sigmas = sigmas.unbind()
+        self._per_image = tensors.per_image(sigmas).unbind()
+
+    def denoise(self, x: Array, step: int, sigma_hat: float | None, draws: bool) -> tuple[Array, Array | None]:
+        latent, sigma, per_image = self._tensors.tensor(x), self._sigmas[step], self._per_image[step]
+        if sigma_hat is not None:
+            per_image = torch.full_like(per_image, sigma_hat)
+        denoised = self._model(latent, per_image, **self._extra_args)
+        if self._callback is not None:
+            told = sigma if sigma_hat is None else sigma.new_tensor(sigma_hat)
+            self._callback({"x": latent, "i": step, "sigma": sigma, "sigma_hat": told, "denoised": denoised})
+        if self._progress is not None:
+            self._progress.update()
+        if draws and self._noise_sampler is not None:
+            return self._tensors.arrays(denoised, self._noise_sampler(sigma, self._sigmas[step + 1]))
+        return self._tensors.array(denoised, ANSWER), None
+
+    def noise(self, step: int) -> Array | None:
+        if self._noise_sampler is None:
+            return None
+        return self._tensors.array(self._noise_sampler(self._sigmas[step], self._sigmas[step + 1]), NOISE)
 
 
 @functools.cache
@@ -196,89 +209,6 @@ def _sqrt(dtype: torch.dtype) -> Callable[[float], float]:
     return sqrt
 
 
-class _Host:
-    """Where the caller's latents live, and how they get to the core and back."""
-
-    def __init__(self, x: Tensor) -> None:
-        if not isinstance(x, Tensor) or not x.is_floating_point():
-            raise _not_a_latent(x, "x")
-        self._like = x
-        self._stages: dict[str, Tensor] = {}
-        self.working = x.dtype if x.dtype in _SHARED else torch.float32
-
-    def array(self, tensor: Tensor, name: str) -> np.ndarray[Any, Any]:
-        """A tensor's numbers in the core's dtype: the same memory if it is a CPU tensor of that dtype."""
-        array: np.ndarray[Any, Any]
-        if not isinstance(tensor, Tensor):
-            raise _not_a_latent(tensor, name)
-        if tensor.dtype is self.working and tensor.is_cpu and not tensor.requires_grad:
-            array = tensor.numpy()
-        elif tensor.is_floating_point():
-            array = self._down(tensor.detach()).to(self.working).numpy()
-        else:
-            raise _not_a_latent(tensor, name)
-        return array
-
-    def arrays(self, denoised: Tensor, noise: Tensor) -> tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]]:
-        """The model's answer and the noise: from another device they come in one transfer."""
-        comparable = isinstance(denoised, Tensor) and not denoised.is_cpu and isinstance(noise, Tensor)
-        alike = comparable and all(getattr(denoised, name) == getattr(noise, name) for name in _ALIKE)
-        if not alike or not denoised.is_floating_point():
-            return self.array(denoised, _ANSWER), self.array(noise, "the noise")
-        both = self.array(torch.stack([denoised.detach(), noise.detach()]), _ANSWER)
-        return both[0], both[1]
-
-    def tensor(self, array: np.ndarray[Any, Any]) -> Tensor:
-        """A latent of the core for the caller: the same memory if that is a CPU tensor of the core's dtype."""
-        # The core hands out read-only views, which torch warns of; the buffer behind is what the model gets, as it
-        # would get k-diffusion's own x.
-        latent = torch.from_numpy(array if array.base is None else array.base)
-        like = self._like
-        if like.is_cpu and like.dtype is self.working:
-            return latent
-        if not _pins(like):
-            return latent.to(like.device, like.dtype)
-        return self._stage("up", latent.shape, like.dtype).copy_(latent).to(like.device)
-
-    def _down(self, tensor: Tensor) -> Tensor:
-        """A tensor on the CPU, in its own dtype. A staged one is good until the next comes down from its device."""
-        if not _pins(tensor):
-            return tensor.cpu()
-        return self._stage(f"down from {tensor.device}", tensor.shape, tensor.dtype).copy_(tensor)
-
-    def _stage(self, way: str, shape: torch.Size, dtype: torch.dtype) -> Tensor:
-        """Pinned memory, which a GPU reads and writes by itself; made at first use, and again if the need changes.
-
-        Every copy into and out of it is waited for: the core reads what has arrived, and the next step writes to
-        what has left.
-        """
-        stage = self._stages.get(way)
-        if stage is None or stage.shape != shape or stage.dtype != dtype:
-            stage = self._stages[way] = _pinned(shape, dtype)
-        return stage
-
-    def result(self, stepper: Stepper) -> Tensor:
-        """The latent of a run that is done."""
-        latent: np.ndarray[Any, Any] = stepper.result
-        largest = torch.finfo(self._like.dtype).max
-        if self._like.dtype not in _SHARED and latent.size and np.abs(latent).max() > largest:
-            raise NumericError(f"step {stepper.step}: the latent grew past the largest {self._like.dtype}, {largest}")
-        return self.tensor(latent)
-
-
-def _pins(tensor: Tensor) -> bool:
-    """Whether a tensor crosses over through pinned memory."""
-    return tensor.is_cuda
-
-
-def _pinned(shape: torch.Size, dtype: torch.dtype) -> Tensor:
-    return torch.empty(shape, dtype=dtype, pin_memory=True)
-
-
-_ANSWER = "the denoiser's answer"
-_ALIKE = ("shape", "device", "dtype")
-
-
 def _schedule(sigmas: Any) -> Tensor:
     try:
         sigmas = torch.as_tensor(sigmas)
@@ -286,10 +216,7 @@ def _schedule(sigmas: Any) -> Tensor:
         raise ScheduleError(f"sigmas: {sigmas!r} is not a list of numbers") from error
     if sigmas.is_complex() or sigmas.dtype is torch.bool:
         raise ScheduleError(f"sigmas: hold {sigmas.dtype}; must be real numbers")
-    checked: Tensor = sigmas
+    if sigmas.ndim != 1:
+        raise ScheduleError(f"sigmas: have shape {list(sigmas.shape)}; must be one-dimensional")
+    checked: Tensor = sigmas.detach()
     return checked
-
-
-def _not_a_latent(value: object, name: str) -> DtypeError:
-    found = f"has dtype {value.dtype}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"
-    return DtypeError(f"{name} {found}; must be a torch tensor of a real floating dtype")

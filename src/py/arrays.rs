@@ -70,16 +70,17 @@ pub(super) fn latent_like<'py, T: Number>(
     latent(value, what)
 }
 
-/// A new array of zeros. numpy makes it, since its error for want of memory is one that Python code can catch.
-pub(super) fn zeros<'py, T: Number>(py: Python<'py>, shape: &[usize]) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
+/// A new array of whatever the memory holds, to be filled. numpy makes it, since its error for want of memory is one
+/// that Python code can catch.
+pub(super) fn empty<'py, T: Number>(py: Python<'py>, shape: &[usize]) -> PyResult<Bound<'py, PyArrayDyn<T>>> {
     let numpy = py.import(intern!(py, "numpy"))?;
-    let array = numpy.call_method1(intern!(py, "zeros"), (PyTuple::new(py, shape)?, T::NAME))?;
+    let array = numpy.call_method1(intern!(py, "empty"), (PyTuple::new(py, shape)?, T::NAME))?;
     Ok(array.cast_into::<PyArrayDyn<T>>()?)
 }
 
 /// A copy that is nobody else's.
 pub(super) fn copy<T: Number>(array: &Bound<'_, PyArrayDyn<T>>) -> PyResult<Latent<T>> {
-    let copied = zeros::<T>(array.py(), array.shape())?;
+    let copied = empty::<T>(array.py(), array.shape())?;
     write(&copied)?.as_slice_mut()?.copy_from_slice(read(array)?.as_slice()?);
     Ok(copied.unbind())
 }

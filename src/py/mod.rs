@@ -3,7 +3,9 @@
 mod arrays;
 mod closing;
 mod config;
+mod drive;
 mod errors;
+mod host;
 mod pieces;
 mod run;
 mod sample;
@@ -18,6 +20,8 @@ mod _core {
     use super::closing::close;
     #[pymodule_export]
     use super::config::normalize_config;
+    #[pymodule_export]
+    use super::host::sample_for;
     #[pymodule_export]
     use super::pieces::{
         ancestral_step, guidance_step, initial_noise, momentum_step, normalize_reference, samplers,

@@ -151,8 +151,8 @@ fn corrected<T: Number>(
     let d = arrays::latent::<T>(d, "d")?;
     let history = history.map(|h| arrays::latent_like::<T>(h, "history", d.shape())).transpose()?;
     let off = momentum >= 1.0;
-    let m = arrays::zeros::<T>(py, d.shape())?;
-    let updated = if off { None } else { Some(arrays::zeros::<T>(py, d.shape())?) };
+    let m = arrays::empty::<T>(py, d.shape())?;
+    let updated = if off { None } else { Some(arrays::empty::<T>(py, d.shape())?) };
     {
         let d = arrays::read(&d)?;
         let mut m = arrays::write(&m)?;
@@ -262,7 +262,7 @@ fn pulled<T: Number>(
         shape[0] = 1;
     }
     let reference = arrays::latent_like::<T>(reference, "reference", &shape)?;
-    let result = arrays::zeros::<T>(py, x.shape())?;
+    let result = arrays::empty::<T>(py, x.shape())?;
     {
         let (x, denoised, reference) =
             (arrays::read(&x)?, arrays::read(&denoised)?, arrays::read(&reference)?);
@@ -310,7 +310,7 @@ pub(super) fn initial_noise<'py>(
         );
     }
     let seeds = config::seeds("seeds", seeds, dims[0])?;
-    let noise = arrays::zeros::<f32>(py, &dims).map_err(|error| {
+    let noise = arrays::empty::<f32>(py, &dims).map_err(|error| {
         // Too many axes, or more numbers than there are addresses; want of memory stays numpy's own error.
         if error.is_instance_of::<PyValueError>(py) {
             refuse(error.value(py).to_string()).into()

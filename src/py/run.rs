@@ -1,7 +1,8 @@
 //! A [`Stepper`] on numpy's memory.
 //!
-//! Two buffers take turns as the latent. One is written to only when nobody else holds a reference to it, so a
-//! model or a callback may keep what it was given.
+//! A latent is written to only when nobody else holds a reference to it, so a model or a callback may keep what it was
+//! given. A run whose latent nobody will ask for after an error steps in place; another keeps the latent that a step
+//! starts from, and two buffers take turns.
 
 use std::cell::RefCell;
 
@@ -43,6 +44,8 @@ pub(super) struct Inputs<'a, 'py> {
     pub history: Option<&'a Bound<'py, PyAny>>,
     /// Keep the corrected derivative of the last step.
     pub records: bool,
+    /// Keep the latent as it was if a step fails.
+    pub keeps_x: bool,
     pub threads: usize,
     /// The host's square root for the numbers of the schedule.
     pub sqrt: Option<&'a Bound<'py, PyAny>>,
@@ -91,12 +94,13 @@ pub(super) struct Run<T: Number> {
     noise: Option<Latent<T>>,
     momentum_d: Option<Latent<T>>,
     records: bool,
+    keeps_x: bool,
     half: bool,
 }
 
 impl<T: Number> Run<T> {
     fn new(inputs: Inputs<'_, '_>, half: bool) -> PyResult<Self> {
-        let Inputs { config, sigmas, x, reference, history, records, threads, sqrt } = inputs;
+        let Inputs { config, sigmas, x, reference, history, records, keeps_x, threads, sqrt } = inputs;
         let given = arrays::latent::<T>(x, "x")?;
         let reference = reference.map(|value| arrays::latent::<T>(value, "reference")).transpose()?;
         let reference = reference.as_ref().map(arrays::read).transpose()?;
@@ -122,7 +126,7 @@ impl<T: Number> Run<T> {
         let x = arrays::copy(&given)?;
         let history = match history {
             None if stepper.needs_history() => {
-                let history = arrays::zeros::<T>(given.py(), given.shape())?;
+                let history = arrays::empty::<T>(given.py(), given.shape())?;
                 stepper.start_history(
                     arrays::read(&given)?.as_slice()?,
                     arrays::write(&history)?.as_slice_mut()?,
@@ -140,6 +144,7 @@ impl<T: Number> Run<T> {
             noise: None,
             momentum_d: None,
             records,
+            keeps_x,
             half,
         })
     }
@@ -157,8 +162,8 @@ impl<T: Number> Run<T> {
         if self.half { self.halved(py) } else { arrays::read_only(self.x.bind(py)) }
     }
 
-    /// The result, in the caller's dtype; the run must be done with it.
-    pub(super) fn result<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+    /// The present latent itself, in the caller's dtype; of a run that is done, the result.
+    pub(super) fn buffer<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         if self.half { self.halved(py) } else { Ok(self.x.bind(py).as_any().clone()) }
     }
 
@@ -254,15 +259,17 @@ impl<T: Number> Run<T> {
         if !self.stepper.asks_for_churn() {
             return self.advance(py, Some(noise));
         }
-        let out = self.take_spare(py)?;
+        let to = self.destination(py)?;
         {
-            let (x, noise) = (arrays::read(self.x.bind(py))?, arrays::read(noise)?);
-            let mut out = arrays::write(out.bind(py))?;
-            let (x, noise, out) = (x.as_slice()?, noise.as_slice()?, out.as_slice_mut()?);
+            let x = to.as_ref().map(|_| arrays::read(self.x.bind(py))).transpose()?;
+            let noise = arrays::read(noise)?;
+            let mut out = arrays::write(to.as_ref().unwrap_or(&self.x).bind(py))?;
+            let x = x.as_ref().map_or(Ok(&[][..]), |x| x.as_slice())?;
+            let (noise, out) = (noise.as_slice()?, out.as_slice_mut()?);
             let stepper = &mut self.stepper;
             py.detach(|| stepper.churn(x, noise, out))?;
         }
-        self.spare = Some(std::mem::replace(&mut self.x, out));
+        self.arrive(to);
         Ok(())
     }
 
@@ -271,19 +278,22 @@ impl<T: Number> Run<T> {
             return Err(Error::Protocol("the denoised latent has not been fed".into()).into());
         };
         if self.momentum_d.is_none() && self.records {
-            self.momentum_d = Some(self.new_buffer(py)?);
+            let momentum_d = self.new_buffer(py)?;
+            // An exact last step leaves it as it is.
+            arrays::write(momentum_d.bind(py))?.as_slice_mut()?.fill(T::zero());
+            self.momentum_d = Some(momentum_d);
         }
-        let out = self.take_spare(py)?;
+        let to = self.destination(py)?;
         {
-            let x = arrays::read(self.x.bind(py))?;
+            let x = to.as_ref().map(|_| arrays::read(self.x.bind(py))).transpose()?;
             let denoised = arrays::read(denoised.bind(py))?;
             let noise = noise.map(arrays::read).transpose()?;
             let mut history =
                 self.history.as_ref().map(|history| arrays::write(history.bind(py))).transpose()?;
             let mut momentum_d = self.momentum_d.as_ref().map(|m| arrays::write(m.bind(py))).transpose()?;
-            let mut out = arrays::write(out.bind(py))?;
+            let mut out = arrays::write(to.as_ref().unwrap_or(&self.x).bind(py))?;
             let arrays = Arrays {
-                x: x.as_slice()?,
+                x: x.as_ref().map_or(Ok(&[][..]), |x| x.as_slice())?,
                 denoised: denoised.as_slice()?,
                 noise: noise.as_ref().map_or(Ok(&[][..]), |noise| noise.as_slice())?,
                 reference: &[],
@@ -294,20 +304,35 @@ impl<T: Number> Run<T> {
             let stepper = &mut self.stepper;
             py.detach(|| stepper.advance(arrays))?;
         }
-        self.spare = Some(std::mem::replace(&mut self.x, out));
+        self.arrive(to);
         Ok(())
     }
 
-    /// The buffer that is not the latent, if nobody kept it; else a new one.
-    #[expect(deprecated, reason = "its replacement is unsafe code")]
-    fn take_spare(&mut self, py: Python<'_>) -> PyResult<Latent<T>> {
+    /// Where the next latent goes: none if to where the present one lies, else the other buffer or a new one.
+    fn destination(&mut self, py: Python<'_>) -> PyResult<Option<Latent<T>>> {
+        if !self.keeps_x && only_ours(&self.x, py) {
+            return Ok(None);
+        }
         match self.spare.take() {
-            Some(spare) if spare.get_refcnt(py) == 1 => Ok(spare),
-            _ => self.new_buffer(py),
+            Some(spare) if only_ours(&spare, py) => Ok(Some(spare)),
+            _ => self.new_buffer(py).map(Some),
+        }
+    }
+
+    /// Notes that the latent is now where [`Self::destination`] said.
+    fn arrive(&mut self, to: Option<Latent<T>>) {
+        if let Some(to) = to {
+            self.spare = Some(std::mem::replace(&mut self.x, to));
         }
     }
 
     fn new_buffer(&self, py: Python<'_>) -> PyResult<Latent<T>> {
-        arrays::zeros(py, self.stepper.shape()).map(Bound::unbind)
+        arrays::empty(py, self.stepper.shape()).map(Bound::unbind)
     }
+}
+
+/// Whether nobody else holds `array`.
+#[expect(deprecated, reason = "its replacement is unsafe code")]
+fn only_ours<T: Number>(array: &Latent<T>, py: Python<'_>) -> bool {
+    array.get_refcnt(py) == 1
 }

@@ -1,16 +1,15 @@
-//! `sample`: the loop that calls the model back.
+//! `sample`: a run whose model, noise and callback speak numpy.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::arrays::{self, Number};
-use super::closing::AtWork;
 use super::config;
+use super::drive::{self, Host};
 use super::errors;
-use super::run::{AnyRun, Inputs, Run, on_run};
+use super::run::{Inputs, Run};
 use crate::error::Error;
-use crate::stepper::Request;
 
 /// Samples: walks a latent down a schedule of noise levels, calling the model back once per step.
 ///
@@ -71,20 +70,18 @@ pub(super) fn sample<'py>(
             return Err(Error::config(name, errors::shown(value), "must be callable").into());
         }
     }
-    let (config, sigmas) = (config::read(config)?, arrays::sigmas(sigmas)?);
     let inputs = Inputs {
-        config,
-        sigmas,
+        config: config::read(config)?,
+        sigmas: arrays::sigmas(sigmas)?,
         x,
         reference,
         history,
         records: false,
+        keeps_x: false,
         threads: config::threads(threads)?,
         sqrt: None,
     };
-    let at_work = AtWork::begin()?;
-    let calls = Calls { denoise, noise, callback, at_work };
-    on_run!(AnyRun::new(inputs)?, run => calls.drive(denoise.py(), run))
+    drive::run(inputs, &Calls { denoise, noise, callback })
 }
 
 /// What the host is asked during a run.
@@ -92,27 +89,15 @@ struct Calls<'a, 'py> {
     denoise: &'a Bound<'py, PyAny>,
     noise: Option<&'a Bound<'py, PyAny>>,
     callback: Option<&'a Bound<'py, PyAny>>,
-    at_work: AtWork,
 }
 
-impl<'py> Calls<'_, 'py> {
-    fn drive<T: Number>(&self, py: Python<'py>, mut run: Run<T>) -> PyResult<Bound<'py, PyAny>> {
-        loop {
-            py.check_signals()?;
-            self.at_work.check()?;
-            match (run.request()?, self.noise) {
-                (Request::Done, _) => return run.result(py),
-                (Request::Denoise { sigma }, _) => self.denoise(py, &mut run, sigma)?,
-                (Request::Noise { sigma, sigma_next }, Some(noise)) => {
-                    let drawn = noise.call1((sigma.wide(), sigma_next.wide()))?;
-                    run.feed_noise(&drawn)?;
-                }
-                (Request::Noise { .. }, None) => run.draw(py)?,
-            }
-        }
-    }
-
-    fn denoise<T: Number>(&self, py: Python<'py>, run: &mut Run<T>, sigma: T) -> PyResult<()> {
+impl<'py> Host<'py> for Calls<'_, 'py> {
+    fn denoise<T: Number>(
+        &self,
+        py: Python<'py>,
+        run: &mut Run<T>,
+        sigma: T,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
         let x = run.x(py)?;
         let answer = self.denoise.call1((&x, sigma.wide()))?;
         let denoised = run.hold(&answer)?;
@@ -125,7 +110,13 @@ impl<'py> Calls<'_, 'py> {
             told.set_item(intern!(py, "denoised"), denoised)?;
             callback.call1((told,))?;
         }
-        // What the model was given is released before the step, which can then reuse its memory.
-        run.proceed(py)
+        Ok(None)
+    }
+
+    fn noise<T: Number>(&self, py: Python<'py>, run: &mut Run<T>, sigma: T, sigma_next: T) -> PyResult<()> {
+        match self.noise {
+            Some(noise) => run.feed_noise(&noise.call1((sigma.wide(), sigma_next.wide()))?),
+            None => run.draw(py),
+        }
     }
 }

@@ -110,14 +110,14 @@ impl PyStepper {
         sqrt: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let _at_work = AtWork::begin()?;
-        let (config, sigmas) = (config::read(config)?, arrays::sigmas(sigmas)?);
         let inputs = Inputs {
-            config,
-            sigmas,
+            config: config::read(config)?,
+            sigmas: arrays::sigmas(sigmas)?,
             x,
             reference,
             history,
             records: record,
+            keeps_x: true,
             threads: config::threads(threads)?,
             sqrt,
         };
@@ -200,7 +200,7 @@ impl PyStepper {
     #[getter]
     fn result<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         on_run!(&*self.lock()?, run => match run.request()? {
-            Request::Done => run.result(py).map(Some),
+            Request::Done => run.buffer(py).map(Some),
             _ => Ok(None),
         })
     }

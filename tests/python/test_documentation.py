@@ -12,7 +12,7 @@ import sonar_sampler
 from sonar_sampler import _core
 
 STUB = ast.parse((Path(sonar_sampler.__file__).parent / "_core.pyi").read_text())
-DEFINITIONS = [node for node in STUB.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))]
+DEFINITIONS = [node for node in STUB.body if isinstance(node, (ast.FunctionDef, ast.ClassDef)) and node.name[0] != "_"]
 
 
 def documented():

@@ -4,7 +4,6 @@ The device is a stand-in: tensors that claim to live on another device and count
 how many transfers the code asks for; it shows nothing about their speed, nor about pinned memory.
 """
 
-import itertools
 from collections import Counter
 
 import pytest
@@ -124,49 +123,76 @@ def test_reference_and_history_come_down_once_per_run():
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_cpu_latents_take_turns_in_two_buffers_and_the_result_is_one_of_them(sampler, dtype):
-    addresses = []
+def test_a_cpu_latent_is_stepped_in_place_and_the_result_lies_there_too(sampler, dtype):
+    addresses, x = [], torch.from_numpy(latent()).to(dtype)
 
     def model(x, sigma):
         addresses.append(x.data_ptr())
         return x * 0.5
 
-    out = sampler(model, torch.from_numpy(latent()).to(dtype), torch.linspace(9, 1, 12), disable=True)
+    out = sampler(model, x, torch.linspace(9, 1, 12), disable=True)
     assert len(addresses) == 11
-    assert len(set(addresses)) == 2
-    assert all(a != b for a, b in itertools.pairwise(addresses))
-    assert out.data_ptr() in addresses
+    assert set(addresses) == {out.data_ptr()}
+    assert x.data_ptr() not in addresses
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_answers_and_noise_on_the_cpu_are_read_where_they_lie(sampler, monkeypatch):
     """The arrays that the core is fed have the addresses of the host's tensors."""
-    from sonar_sampler import Stepper
     from sonar_sampler import torch as ours
 
-    fed, given = [], []
+    fed, given, sample_for = [], [], ours.sample_for
 
     class Watched:
-        def __init__(self, *args, **kwargs):
-            self._stepper = Stepper(*args, **kwargs)
+        def __init__(self, host):
+            self._host = host
 
-        def feed(self, array):
-            fed.append(array.ctypes.data)
-            self._stepper.feed(array)
+        def denoise(self, *args):
+            answer, noise = self._host.denoise(*args)
+            fed.extend(array.ctypes.data for array in (answer, noise) if array is not None)
+            return answer, noise
 
-        def __getattr__(self, name):
-            return getattr(self._stepper, name)
+        def noise(self, step):
+            noise = self._host.noise(step)
+            fed.append(noise.ctypes.data)
+            return noise
 
-    monkeypatch.setattr(ours, "Stepper", Watched)
+    monkeypatch.setattr(ours, "sample_for", lambda host, *args, **options: sample_for(Watched(host), *args, **options))
 
     def keep(tensor):
         given.append(tensor)
         return tensor
 
     x = torch.from_numpy(latent())
-    sampler(lambda x, s: keep(x * 0.5), x, SIGMAS, disable=True, noise_sampler=lambda *_: keep(torch.randn_like(x)))
+    config = SonarConfig(s_churn=1.0)
+    noise_sampler = lambda *_: keep(torch.randn_like(x))  # noqa: E731
+    sampler(lambda x, s: keep(x * 0.5), x, SIGMAS, disable=True, noise_sampler=noise_sampler, config=config)
     assert fed == [tensor.data_ptr() for tensor in given]
-    assert len(fed) >= STEPS
+    assert len(fed) >= 2 * STEPS - 1
+
+
+def test_a_model_may_write_to_the_sigmas_it_was_given():
+    def model(x, sigma):
+        told.append(sigma.clone())
+        sigma *= 100
+        return x * 0.5
+
+    told = []
+    x = torch.from_numpy(latent())
+    out = sample_sonar_euler_a(model, x, SIGMAS, disable=True)
+    assert torch.equal(torch.stack(told), SIGMAS[:-1].unsqueeze(1).expand(STEPS, 2))
+    assert torch.equal(out, here(sample_sonar_euler_a, x))
+
+
+def test_a_model_may_take_the_gradient_by_its_sigma():
+    def model(x, sigma):
+        sigma.requires_grad_()
+        denoised = x / (1 + sigma.reshape(-1, 1, 1, 1) ** 2)
+        (gradient,) = torch.autograd.grad(denoised.sum(), sigma)
+        assert gradient.isfinite().all()
+        return denoised
+
+    assert sample_sonar_euler(model, torch.from_numpy(latent()), SIGMAS, disable=True).isfinite().all()
 
 
 def test_a_tensor_that_the_model_keeps_is_never_written_to_again():

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from runs import karras, latent
-from sonar_sampler import torch as ours
+from sonar_sampler import tensors
 from sonar_sampler.torch import sample_sonar_euler, sample_sonar_euler_a, sample_sonar_naive
 
 STEPS = 6
@@ -48,8 +48,8 @@ class Bus:
             bus.made.append((tuple(shape), dtype))
             return torch.full(shape, torch.nan, dtype=dtype).as_subclass(Pinned)
 
-        monkeypatch.setattr(ours, "_pins", lambda tensor: isinstance(tensor, Far))
-        monkeypatch.setattr(ours, "_pinned", pinned)
+        monkeypatch.setattr(tensors, "_pins", lambda tensor: isinstance(tensor, Far))
+        monkeypatch.setattr(tensors, "_pinned", pinned)
 
 
 def noise(k):
