@@ -1,215 +1,78 @@
 """Time per step of Sonar beside torch, k-diffusion and the memory: `make bench`.
 
 Every side runs whole runs of Euler a through its public function, with a model that answers a fixed tensor and a
-noise sampler that answers another, both at no cost. The sides take turns, so that whatever else the machine does meets
-all of them, in another order every turn; each has a run to itself before the one that counts, so that none finds what
-another left in the caches or in spinning threads. Ratios are taken within a turn. Writes bench.md, bench.csv,
-bench.json and bench.png.
+noise sampler that answers another, both at no cost. In each round, every side has a process of its own, one after the
+other in an order that changes, so that none finds what another left in caches, spinning threads or the allocator's
+books. A round's processes are forks of one new process: how arrays happen to lie in memory makes up to half of the
+time of the large ones, and stays the same as long as a process lives. A side's time is the median of its runs; ratios
+are taken within a round. Writes bench.md, bench.csv, bench.json and bench.png.
 """
 
 from __future__ import annotations
 
 import argparse
-import csv
-import json
+import multiprocessing
 import os
 import platform
 import random
 import statistics
 import sys
 import time
-import warnings
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass, field
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
-import matplotlib as mpl
 import numpy as np
 import torch
-from plain_torch import sample_euler_a
+from report import Measured, write
+from sides import CASES, SIDES, Case, Run, check, sides
 
-from sonar_sampler import SonarConfig, __version__
-from sonar_sampler.torch import sample_sonar_euler_a
-
-with warnings.catch_warnings():
-    warnings.simplefilter("ignore")  # k-diffusion's dependencies use what others have deprecated
-    from k_diffusion.sampling import get_sigmas_karras, sample_euler_ancestral
-
-Run = Callable[[], object]
-
-PLAIN = SonarConfig()
-GUIDED = {method: SonarConfig(ref_method=method, ref_start=0, ref_stop=10_000) for method in ("linear", "euler")}
-
-SONAR, TORCH, K_DIFFUSION, COPY = "Sonar", "the same in torch", "k-diffusion without momentum", "copying"
-ONE_THREAD, LINEAR, EULER = "Sonar, one thread", "Sonar, linear guidance", "Sonar, euler guidance"
+from sonar_sampler import __version__
 
 
-@dataclass(frozen=True)
-class Case:
-    """A size, and what is asked of it."""
-
-    name: str
-    shape: tuple[int, ...]
-    rounds: int
-    vs_torch: float
-    vs_k_diffusion: float
-    of_copying: float | None = None
-
-
-CASES = (
-    Case("SD 1.5", (1, 4, 64, 64), 300, 10, 6),
-    Case("SDXL", (1, 4, 128, 128), 300, 8, 4),
-    Case("SDXL, 8 images", (8, 4, 128, 128), 60, 10, 5, 0.7),
-    Case("video", (1, 16, 21, 90, 160), 15, 12, 7, 0.7),
-)
+def measure_round(cases: list[Case], turn: int, steps: int, threads: int) -> list[dict[str, float]]:
+    """Microseconds per step of every side of every case."""
+    order = random.Random(turn)
+    can_fork = "fork" in multiprocessing.get_all_start_methods()
+    context = multiprocessing.get_context("fork" if can_fork else "spawn")
+    results = []
+    for case in cases:
+        print(f"round {turn + 1}: {case.name}, {case}", file=sys.stderr)
+        times = {}
+        for side in order.sample(SIDES, len(SIDES)):
+            with ProcessPoolExecutor(1, context) as process:
+                times[side] = process.submit(measure, case, side, steps, threads).result()
+        results.append(times)
+    return results
 
 
-@dataclass
-class Measured:
-    """Microseconds per step of every side, turn by turn."""
-
-    case: Case
-    times: dict[str, list[float]] = field(default_factory=dict)
-
-    def time(self, side: str) -> float:
-        """The median of a side."""
-        return statistics.median(self.times[side])
-
-    def ratio(self, side: str, to: str = SONAR) -> tuple[float, float, float]:
-        """How many times longer `side` takes than `to`: quartiles of the ratios within a turn."""
-        ratios = [a / b for a, b in zip(self.times[side], self.times[to], strict=True)]
-        low, middle, high = statistics.quantiles(ratios, n=4)
-        return low, middle, high
-
-
-def copying(size: int, steps: int, threads: int, pool: ThreadPoolExecutor) -> tuple[Run, Run]:
-    """Two ways to copy as many bytes as `steps` steps must read and write: x, answer, noise, history; x, history."""
-    source, target = torch.ones(3 * size), torch.zeros(3 * size)
-    parts = [
-        (np.array_split(source.numpy(), threads)[k], np.array_split(target.numpy(), threads)[k]) for k in range(threads)
-    ]
-
-    def by_torch() -> None:
-        for _ in range(steps):
-            target.copy_(source)
-
-    def by_numpy() -> None:
-        for _ in range(steps):
-            list(pool.map(lambda part: np.copyto(part[1], part[0]), parts))
-
-    return by_torch, by_numpy
+def measure(case: Case, side: str, steps: int, threads: int) -> float:
+    """Microseconds per step of one side, in a process of its own."""
+    torch.set_num_threads(threads)
+    # Until it has seen a large array freed, glibc hands every such array back to the system, and whoever allocates one
+    # per operation pays for new pages each time. In a process with a model it has seen one.
+    large = np.empty(31 << 20, np.uint8)
+    del large
+    ways = [[timed(run, steps) for _ in range(case.runs + 1)][1:] for run in sides(case, steps, threads)[side]]
+    return min(statistics.median(times) for times in ways)
 
 
 def timed(run: Run, steps: int) -> float:
-    """Microseconds per step, of the second of two runs."""
-    run()
+    """Microseconds per step of a run."""
     start = time.perf_counter()
     run()
     return (time.perf_counter() - start) / steps * 1e6
-
-
-def measure(case: Case, steps: int, threads: int, rounds: int, pool: ThreadPoolExecutor) -> Measured:
-    """All sides of one size."""
-    generator = torch.Generator().manual_seed(0)
-    x, denoised, noise, reference = (torch.randn(case.shape, generator=generator) for _ in range(4))
-    sigmas = get_sigmas_karras(steps, 0.03, 14.6)
-    x *= sigmas[0]
-
-    def model(x: torch.Tensor, sigma: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
-        return denoised
-
-    def noise_sampler(sigma: torch.Tensor, sigma_next: torch.Tensor) -> torch.Tensor:  # noqa: ARG001
-        return noise
-
-    def sonar(config: SonarConfig = PLAIN, reference: torch.Tensor | None = None) -> torch.Tensor:
-        return sample_sonar_euler_a(
-            model, x, sigmas, disable=True, noise_sampler=noise_sampler, config=config, reference=reference
-        )
-
-    def in_torch() -> torch.Tensor:
-        return sample_euler_a(
-            model, x, sigmas, noise_sampler, momentum=PLAIN.momentum, momentum_hist=PLAIN.momentum_hist, disable=True
-        )
-
-    def k_diffusion() -> torch.Tensor:
-        return sample_euler_ancestral(model, x, sigmas, disable=True, noise_sampler=noise_sampler)
-
-    def one_thread() -> None:
-        torch.set_num_threads(1)
-        sonar()
-        torch.set_num_threads(threads)
-
-    assert torch.equal(sonar(), in_torch()), "the two sides do not compute the same"
-    sides: dict[str, Run] = {
-        SONAR: sonar,
-        TORCH: in_torch,
-        K_DIFFUSION: k_diffusion,
-        ONE_THREAD: one_thread,
-        LINEAR: lambda: sonar(GUIDED["linear"], reference),
-        EULER: lambda: sonar(GUIDED["euler"], reference),
-    }
-    ways = copying(x.numel(), steps, threads, pool)
-    names, measured = [*sides, COPY], Measured(case)
-    measured.times = {side: [] for side in names}
-    order = random.Random(0)
-    for _ in range(rounds):
-        for side in order.sample(names, len(names)):
-            took = timed(sides[side], steps) if side in sides else min(timed(way, steps) for way in ways)
-            measured.times[side].append(took)
-    return measured
-
-
-def table(results: list[Measured]) -> str:
-    """Markdown."""
-
-    def times(ratio: tuple[float, float, float], target: float | None = None) -> str:
-        low, middle, high = ratio
-        return f"{middle:.1f} ({low:.1f} to {high:.1f})" + (f", target {target:g}" if target else "")
-
-    def percent(ratio: tuple[float, float, float], target: float | None = None) -> str:
-        low, middle, high = (round(100 * value) for value in ratio)
-        return f"{middle} % ({low} to {high})" + (f", target {100 * target:g}" if target else "")
-
-    lines = [
-        "| latent | Sonar | torch | k-diffusion | copying | faster than the same in torch, times "
-        "| faster than k-diffusion, times | of the speed of copying |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for result in results:
-        case = result.case
-        copied = percent(result.ratio(COPY), case.of_copying)
-        sides = " | ".join(f"{result.time(side):.1f}" for side in (SONAR, TORCH, K_DIFFUSION, COPY))
-        lines.append(
-            f"| {case.name}, {shown(case)} | {sides} | {times(result.ratio(TORCH), case.vs_torch)} "
-            f"| {times(result.ratio(K_DIFFUSION), case.vs_k_diffusion)} | {copied} |"
-        )
-    lines += [
-        "",
-        "| latent | one thread | all threads: faster, times | linear guidance: longer, times "
-        "| euler guidance: longer, times |",
-        "|---|---|---|---|---|",
-    ]
-    for result in results:
-        lines.append(
-            f"| {result.case.name}, {shown(result.case)} | {result.time(ONE_THREAD):.1f} "
-            f"| {times(result.ratio(ONE_THREAD))} | {times(result.ratio(LINEAR))} | {times(result.ratio(EULER))} |"
-        )
-    return "\n".join(lines)
-
-
-def shown(case: Case) -> str:
-    """`1x4x64x64`."""
-    return "x".join(map(str, case.shape))
 
 
 def machine(threads: int) -> dict[str, str | int]:
     """What the figures depend on."""
     info = Path("/proc/cpuinfo")
     lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    names = {line.partition(":")[0].strip(): line.partition(":")[2].strip() for line in lines}
+    processor = names.get("model name") or platform.processor() or platform.machine()
+    family = f", family {names['cpu family']}" if "cpu family" in names else ""
+    widest = next((flag for flag in ("avx512f", "avx2") if flag in names.get("flags", "").split()), "")
     return {
-        "processor": names[0] if names else platform.processor() or platform.machine(),
+        "processor": f"{processor}{family}{', ' if widest else ''}{widest}",
         "threads": threads,
         "python": platform.python_version(),
         "torch": torch.__version__,
@@ -222,68 +85,36 @@ def load() -> str:
     return f"{os.getloadavg()[0]:.1f}" if hasattr(os, "getloadavg") else "unknown"
 
 
-def plot(results: list[Measured], path: Path) -> None:
-    """Bars: time per step of the four sides, sizes beside each other."""
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
-
-    colours = {SONAR: "#1f6f8b", TORCH: "#c8553d", K_DIFFUSION: "#e0a458", COPY: "#9aa5ab"}
-    figure, panes = plt.subplots(1, len(results), figsize=(11, 3.6), layout="constrained")
-    for pane, result in zip(np.atleast_1d(panes), results, strict=True):
-        unit, name = (1000, "ms") if result.time(TORCH) >= 1000 else (1, "µs")
-        for place, (side, colour) in enumerate(colours.items()):
-            low, middle, high = (value / unit for value in statistics.quantiles(result.times[side], n=4))
-            pane.bar(place, middle, color=colour, label=side, yerr=[[middle - low], [high - middle]], capsize=3)
-            pane.annotate(f"{middle:.3g}", (place, high), (0, 3), textcoords="offset points", ha="center", fontsize=9)
-        pane.set_title(f"{result.case.name}\n{shown(result.case)}", fontsize=10)
-        pane.set_ylabel(f"{name} per step")
-        pane.set_xticks([])
-        pane.margins(y=0.12)
-        pane.spines[["top", "right"]].set_visible(False)
-    handles, labels = np.atleast_1d(panes)[0].get_legend_handles_labels()
-    labels = [f"{COPY} the bytes that a step needs" if label == COPY else label for label in labels]
-    figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    figure.suptitle("Euler a: time per step without the model (median, bars to the quartiles)", fontsize=11)
-    figure.savefig(path, dpi=110)
-
-
 def main() -> None:
     """Measures, prints and writes."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("out"), help="folder to write to")
     parser.add_argument("--steps", type=int, default=30, help="steps of a run")
-    parser.add_argument("--rounds", type=float, default=1.0, help="factor on the number of turns")
+    parser.add_argument("--rounds", type=int, default=7, help="processes of each side")
     parser.add_argument("--threads", type=int, default=0, help="default: the cores that this process may use")
     parser.add_argument("--only", default="", help="measure the sizes whose name begins so")
     options = parser.parse_args()
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = options.threads or cores
-    torch.set_num_threads(threads)
     about, before = machine(threads), load()
-    results = []
-    with ThreadPoolExecutor(threads) as pool:
-        for case in (case for case in CASES if case.name.startswith(options.only)):
-            rounds = max(3, round(case.rounds * options.rounds))
-            print(f"{case.name}, {shown(case)}: {rounds} turns", file=sys.stderr)
-            results.append(measure(case, options.steps, threads, rounds, pool))
+    cases = [case for case in CASES if case.name.startswith(options.only)]
+    results = [Measured(case, {side: [] for side in SIDES}) for case in cases]
+    new = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, new) as process:
+        for case in cases:
+            process.submit(check, case, options.steps, threads).result()
+    for turn in range(options.rounds):
+        with ProcessPoolExecutor(1, new) as process:
+            measured = process.submit(measure_round, cases, turn, options.steps, threads).result()
+        for result, times in zip(results, measured, strict=True):
+            for side, took in times.items():
+                result.times[side].append(took)
     head = (
-        f"Microseconds per step, runs of {options.steps} steps; medians, in brackets the quartiles. "
-        f"{about['processor']}, {threads} threads, torch {about['torch']}, Python {about['python']}; "
+        f"Microseconds per step, runs of {options.steps} steps; medians over {options.rounds} rounds, in brackets the "
+        f"quartiles. {about['processor']}, {threads} threads, torch {about['torch']}, Python {about['python']}; "
         f"load before {before}, after {load()}."
     )
-    options.out.mkdir(parents=True, exist_ok=True)
-    text = f"{head}\n\n{table(results)}\n"
-    (options.out / "bench.md").write_text(text, encoding="utf-8")
-    with (options.out / "bench.csv").open("w", newline="", encoding="utf-8") as file:
-        rows = csv.writer(file)
-        rows.writerow(["latent", "side", "turn", "microseconds per step"])
-        for result in results:
-            for side, values in result.times.items():
-                rows.writerows([shown(result.case), side, turn, f"{value:.3f}"] for turn, value in enumerate(values))
-    data = {"about": about, "steps": options.steps, "cases": [asdict(result) for result in results]}
-    (options.out / "bench.json").write_text(json.dumps(data, indent=1), encoding="utf-8")
-    plot(results, options.out / "bench.png")
-    print(text)
+    print(write(results, head, about, options.out))
 
 
 if __name__ == "__main__":

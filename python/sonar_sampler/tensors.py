@@ -75,11 +75,11 @@ class Tensors:
             raise NumericError(f"after the last step: the latent grew past the largest {dtype}, {largest}")
         return self.tensor(array)
 
-    def per_image(self, sigmas: Tensor) -> Tensor:
-        """What a model is told at each step: a row with one sigma for each image."""
+    def per_image(self, sigmas: list[float]) -> tuple[Tensor, ...]:
+        """What a model is told at each step: one sigma for each image, in memory of the step's own."""
         like = self._like
-        rows = torch.empty((len(sigmas), len(like)), dtype=like.dtype, device=like.device)
-        return rows.copy_(sigmas.to(self.working).unsqueeze(1))
+        rows = np.repeat(np.array(sigmas, self._numbers), len(like)).reshape(len(sigmas), len(like))
+        return torch.from_numpy(rows).to(like.device, like.dtype).unbind()
 
     def _down(self, tensor: Tensor) -> Tensor:
         """A tensor on the CPU, in its own dtype. A staged one is good until the next comes down from its device."""

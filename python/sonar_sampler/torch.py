@@ -7,8 +7,7 @@ device and dtype, and the result has them too.
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -140,16 +139,17 @@ def _sample(
         raise ConfigError(f"model = {model!r}: must be callable")
     tensors = Tensors(x)
     sigmas = _schedule(sigmas)
+    levels = sigmas.tolist()
     with nullcontext() if disable else tqdm(total=len(sigmas) - 1, disable=disable) as progress:
         latent = sample_for(
-            _Host(model, tensors, sigmas, extra_args or {}, callback, noise_sampler, progress),
+            _Host(model, tensors, sigmas.unbind(), levels, extra_args or {}, callback, noise_sampler, progress),
             tensors.array(x, "x"),
-            sigmas.tolist(),
+            levels,
             config,
             reference=None if reference is None else tensors.array(reference, "reference"),
             history=None if history is None else tensors.array(history, "history"),
             threads=torch.get_num_threads(),
-            sqrt=_sqrt(tensors.working),
+            sqrt=_ROOTS[tensors.working].__getitem__,
         )
     return tensors.result(latent)
 
@@ -161,7 +161,8 @@ class _Host:
         self,
         model: Model,
         tensors: Tensors,
-        sigmas: Tensor,
+        sigmas: Sequence[Tensor],
+        levels: list[float],
         extra_args: Mapping[str, Any],
         callback: Callback | None,
         noise_sampler: NoiseSampler | None,
@@ -174,9 +175,9 @@ class _Host:
         self._noise_sampler = noise_sampler
         self._progress = progress
         # Once per run: between the calls of a model, each kind of torch's operations costs as much as half of a small
-        # latent's arithmetic. Each row is a step's own memory, which a model may write to.
-        self._sigmas = sigmas.unbind()
-        self._per_image = tensors.per_image(sigmas).unbind()
+        # latent's arithmetic.
+        self._sigmas = sigmas
+        self._per_image = tensors.per_image(levels)
 
     def denoise(self, x: Array, step: int, sigma_hat: float | None, draws: bool) -> tuple[Array, Array | None]:
         latent, sigma, per_image = self._tensors.tensor(x), self._sigmas[step], self._per_image[step]
@@ -198,15 +199,23 @@ class _Host:
         return self._tensors.array(self._noise_sampler(self._sigmas[step], self._sigmas[step + 1]), NOISE)
 
 
-@functools.cache
-def _sqrt(dtype: torch.dtype) -> Callable[[float], float]:
-    """The square root of torch, so that a schedule has k-diffusion's bits: MKL's is not always rounded right."""
+class _Roots(dict[float, float]):
+    """Square roots as torch computes them, for k-diffusion's bits: MKL's are not always rounded right."""
 
-    @functools.lru_cache(maxsize=4096)
-    def sqrt(value: float) -> float:
-        return torch.tensor(value, dtype=dtype).sqrt().item()
+    def __init__(self, dtype: torch.dtype) -> None:
+        super().__init__()
+        self._dtype = dtype
 
-    return sqrt
+    def __missing__(self, value: float) -> float:
+        if len(self) == _MOST_ROOTS:
+            self.clear()
+        root: float = torch.tensor(value, dtype=self._dtype).sqrt().item()
+        self[value] = root
+        return root
+
+
+_MOST_ROOTS = 4096
+_ROOTS = {dtype: _Roots(dtype) for dtype in (torch.float32, torch.float64)}
 
 
 def _schedule(sigmas: Any) -> Tensor:

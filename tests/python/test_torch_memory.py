@@ -81,7 +81,9 @@ def here(sampler, x, **arguments):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
 def test_a_device_tensor_costs_one_transfer_up_and_one_down_per_step(sampler, dtype):
     out, moved, x = on_device(sampler, dtype)
-    assert (moved["downs"], moved["ups"]) == (1 + STEPS, STEPS + 1)  # and the first latent down, the result up
+    # And, once per run: the first latent down, the sigmas and the result up.
+    assert (moved["downs"], moved["ups"]) == (1 + STEPS, 1 + STEPS + 1)
+    assert moved["up"] == x.numel() * (STEPS + 1) + len(x) * len(SIGMAS)
     assert torch.equal(out, here(sampler, x))
 
 
@@ -95,7 +97,7 @@ def test_answer_and_host_noise_come_down_together(sampler):
 
     out, moved, x = on_device(sampler, noise_sampler=noise_sampler)
     assert len(draws) in (STEPS - 1, STEPS)
-    assert (moved["downs"], moved["ups"]) == (1 + STEPS, STEPS + 1)
+    assert (moved["downs"], moved["ups"]) == (1 + STEPS, 1 + STEPS + 1)
     assert moved["down"] == x.numel() * (1 + STEPS + len(draws))
     again = iter(draws)
     assert torch.equal(out, here(sampler, x, noise_sampler=lambda *_: next(again)))
