@@ -40,14 +40,13 @@ class Tensors:
             # To ask a tensor for its device and gradient first takes longer than to try.
             try:
                 array = tensor.numpy()
-            except (AttributeError, RuntimeError, TypeError):
-                pass
-            else:
                 if array.dtype is self._numbers:
                     return array
+            except (AttributeError, RuntimeError, TypeError):
+                pass
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             raise _not_a_latent(tensor, name)
-        array = self._down(tensor.detach()).to(self.working).numpy()
+        array = self._down(tensor.detach()).to(self.working).resolve_neg().numpy()
         return array
 
     def arrays(self, denoised: Tensor, noise: Tensor) -> tuple[Array, Array]:
