@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from runs import SAMPLERS, Draws, denoise, karras, latent, same_bits
-from sonar_sampler import LatentError, ProtocolError, SonarConfig, Stepper, sample
+from sonar_sampler import LatentError, Noise, NumericError, ProtocolError, SonarConfig, Stepper, sample
 
 X, SIGMAS = latent(), karras(5)
 DTYPES = pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
@@ -150,6 +150,21 @@ def test_what_a_stepper_handed_out_is_never_written_to_again():
         stepper.feed(denoise(stepper.x, stepper.request().sigma))
     for held, then in kept:
         same_bits(held, then)
+
+
+@ALL
+@pytest.mark.parametrize("spoilt", ["churn or first answer", "last"])
+def test_a_stepper_whose_step_failed_still_has_the_latent_it_started_from(sampler, spoilt):
+    stepper = Stepper(SonarConfig(sampler=sampler, s_churn=1.0, ref_factor=0.1), SIGMAS, X, reference=latent(1))
+    while spoilt == "last" and stepper.step < 4:
+        asked = stepper.request()
+        stepper.feed(latent(2) if isinstance(asked, Noise) else denoise(asked.x, asked.sigma))
+        del asked
+    before = stepper.x.copy()
+    with pytest.raises(NumericError):
+        for _ in range(3):
+            stepper.feed(X * np.nan)
+    same_bits(stepper.x, before)
 
 
 def test_what_was_kept_and_released_may_be_reused():
