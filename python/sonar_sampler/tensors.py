@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -33,20 +34,26 @@ class Tensors:
         self._shares = like.is_cpu and like.dtype is self.working
         self._stages: dict[str, Tensor] = {}
 
+    def given(self, tensor: Tensor, name: str) -> Array:
+        """What a run is made from, in the core's dtype: good for as long as it is kept."""
+        return self._numbers_of(tensor, name, Tensor.cpu)
+
     def array(self, tensor: Tensor, name: str) -> Array:
-        """A tensor's numbers in the core's dtype."""
-        array: Array
+        """A step's answer or noise in the core's dtype: from another device, good until the next comes down."""
         if self._shares:
             # To ask a tensor for its device and gradient first takes longer than to try.
             try:
-                array = tensor.numpy()
+                array: Array = tensor.numpy()
                 if array.dtype is self._numbers:
                     return array
             except (AttributeError, RuntimeError, TypeError):
                 pass
+        return self._numbers_of(tensor, name, self._down)
+
+    def _numbers_of(self, tensor: Tensor, name: str, down: Callable[[Tensor], Tensor]) -> Array:
         if not isinstance(tensor, Tensor) or not tensor.is_floating_point():
             raise _not_a_latent(tensor, name)
-        array = self._down(tensor.detach()).to(self.working).resolve_neg().numpy()
+        array: Array = down(tensor.detach()).to(self.working).resolve_neg().numpy()
         return array
 
     def arrays(self, denoised: Tensor, noise: Tensor) -> tuple[Array, Array]:
@@ -81,7 +88,7 @@ class Tensors:
         return torch.from_numpy(rows).to(like.device, like.dtype).unbind()
 
     def _down(self, tensor: Tensor) -> Tensor:
-        """A tensor on the CPU, in its own dtype. A staged one is good until the next comes down from its device."""
+        """A tensor on the CPU, in its own dtype."""
         if not _pins(tensor):
             return tensor.cpu()
         return self._stage(f"down from {tensor.device}", tensor.shape, tensor.dtype).copy_(tensor)

@@ -143,11 +143,11 @@ def _sample(
     with nullcontext() if disable else tqdm(total=len(sigmas) - 1, disable=disable) as progress:
         latent = sample_for(
             _Host(model, tensors, sigmas.unbind(), levels, extra_args or {}, callback, noise_sampler, progress),
-            tensors.array(x, "x"),
+            tensors.given(x, "x"),
             levels,
             config,
-            reference=None if reference is None else tensors.array(reference, "reference"),
-            history=None if history is None else tensors.array(history, "history"),
+            reference=None if reference is None else tensors.given(reference, "reference"),
+            history=None if history is None else tensors.given(history, "history"),
             threads=torch.get_num_threads(),
             sqrt=_ROOTS[tensors.working].__getitem__,
         )

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from runs import karras, latent
-from sonar_sampler import tensors
+from sonar_sampler import SonarConfig, tensors
 from sonar_sampler.torch import sample_sonar_euler, sample_sonar_euler_a, sample_sonar_naive
 
 STEPS = 6
@@ -81,8 +81,23 @@ def test_pinned_memory_gives_the_same_bits_in_one_transfer_each_way(monkeypatch,
     assert torch.equal(out.as_subclass(torch.Tensor), expected)
     shape = tuple(x.shape)
     together = 0 if own_noise or sampler is sample_sonar_euler else draws
-    assert sorted(bus.down) == sorted([shape] * (1 + STEPS - together) + [(2, *shape)] * together)
+    # The latent that a run starts from is kept, so it does not go through a buffer.
+    assert sorted(bus.down) == sorted([shape] * (STEPS - together) + [(2, *shape)] * together)
     assert bus.up == [(shape, dtype)] * (STEPS + 1)
+
+
+@pytest.mark.parametrize("sampler", SAMPLERS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_latent_reference_and_history_of_a_run_do_not_meet_in_one_buffer(monkeypatch, sampler, dtype):
+    x, reference, history = (torch.from_numpy(latent(seed)).to(dtype) for seed in range(3))
+
+    def result(wrap):
+        options = {"reference": wrap(reference), "history": wrap(history), "config": SonarConfig(ref_factor=0.1)}
+        return sampler(lambda x, sigma: x * 0.5, wrap(x), SIGMAS, disable=True, **options).as_subclass(torch.Tensor)
+
+    expected = result(lambda tensor: tensor)
+    Bus(monkeypatch)
+    assert torch.equal(result(lambda tensor: tensor.as_subclass(Far)), expected)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
