@@ -18,7 +18,7 @@ def test_mixed_jobs_on_four_threads_with_faults_give_the_bits_of_single_runs():
 
 def test_a_soak_finds_what_is_wrong():
     kind = soak.Kind.number(3)
-    right = kind.run()
+    right = kind.alone()
     assert soak.job(kind, right, "none", 0) is None
     assert "other bits" in soak.job(kind, b"other", "none", 0)
     assert soak.job(kind, right, "answers NaN", 2) is None
