@@ -9,7 +9,7 @@ use crate::moments::{BLOCK, Moments};
 use crate::momentum::Momentum;
 use crate::real::Real;
 use crate::simd;
-use crate::update::{Arrays, History, Part, Step, take, take_mut};
+use crate::update::{Arrays, History, Part, Step};
 
 /// The coefficients of the loop.
 struct Kernel<T> {
@@ -90,18 +90,9 @@ fn fused<T: Real, const HISTORY: u8, const NOISE: u8, const PULL: bool, const RE
     let mut moments = moments.iter_mut();
     while !arrays.out.is_empty() {
         let n = arrays.out.len().min(BLOCK);
-        let x = take(&mut arrays.x, n);
-        let block = Arrays {
-            x: &[],
-            denoised: take(&mut arrays.denoised, n),
-            noise: take(&mut arrays.noise, n),
-            reference: take(&mut arrays.reference, n),
-            history: take_mut(&mut arrays.history, n),
-            momentum_d: take_mut(&mut arrays.momentum_d, n),
-            out: take_mut(&mut arrays.out, n),
-        };
-        if !x.is_empty() {
-            block.out.copy_from_slice(x);
+        let block = arrays.first(n);
+        if !block.x.is_empty() {
+            block.out.copy_from_slice(block.x);
         }
         // A loop of a length known to the compiler has no remainder, whose numbers would take up registers.
         let bits = if n == BLOCK {

@@ -11,7 +11,7 @@
 //! | [`method`] | the samplers, one file each: coefficients of a step |
 //! | [`stepper`] | the ask/feed machine on which everything runs |
 //! | [`drive`] | the callback loop on a stepper |
-//! | [`update`] | one step as one pass over memory |
+//! | [`update`] | one step as one pass over memory; its loops are in `kernel` |
 //! | [`noise`] | seeded noise, one stream per image |
 //! | [`config`] | all options, validated at birth |
 

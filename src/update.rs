@@ -128,6 +128,20 @@ impl<T> Arrays<'_, T> {
             out: &mut [],
         }
     }
+
+    /// Takes off the first `n` numbers of every array that is there.
+    #[inline]
+    pub(crate) fn first(&mut self, n: usize) -> Self {
+        Self {
+            x: take(&mut self.x, n),
+            denoised: take(&mut self.denoised, n),
+            noise: take(&mut self.noise, n),
+            reference: take(&mut self.reference, n),
+            history: take_mut(&mut self.history, n),
+            momentum_d: take_mut(&mut self.momentum_d, n),
+            out: take_mut(&mut self.out, n),
+        }
+    }
 }
 
 /// Runs `work` on every part of every image. Returns the images for which it answered true.
@@ -168,15 +182,7 @@ fn parts<'a, T>(
             left -= n;
             parts.push(Part {
                 image,
-                arrays: Arrays {
-                    x: take(&mut arrays.x, n),
-                    denoised: take(&mut arrays.denoised, n),
-                    noise: take(&mut arrays.noise, n),
-                    reference: take(&mut arrays.reference, n),
-                    history: take_mut(&mut arrays.history, n),
-                    momentum_d: take_mut(&mut arrays.momentum_d, n),
-                    out: take_mut(&mut arrays.out, n),
-                },
+                arrays: arrays.first(n),
                 moments: take_mut(&mut moments, n.div_ceil(BLOCK)),
             });
         }
@@ -184,12 +190,12 @@ fn parts<'a, T>(
     parts
 }
 
-pub(crate) fn take<'a, T>(rest: &mut &'a [T], n: usize) -> &'a [T] {
+fn take<'a, T>(rest: &mut &'a [T], n: usize) -> &'a [T] {
     rest.split_off(..n).unwrap_or_default()
 }
 
 #[expect(clippy::mut_mut, reason = "the slice itself moves on")]
-pub(crate) fn take_mut<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
+fn take_mut<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
     rest.split_off_mut(..n).unwrap_or_default()
 }
 
