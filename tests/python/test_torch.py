@@ -266,3 +266,19 @@ def test_nothing_warns():
         warnings.simplefilter("error")
         for name in SAMPLERS:
             SAMPLERS[name](model, X.clone().requires_grad_(), SIGMAS, disable=True)
+
+
+@ALL
+def test_it_runs_in_inference_mode_and_on_tensors_made_in_it(name):
+    """Forge samples in inference mode."""
+
+    def scaling(x, sigma):
+        sigma *= 2  # what an inference tensor allows only in its mode, and a view of many only without a gradient
+        return model(x, sigma / 2)
+
+    config = SonarConfig(s_churn=1.0)
+    expected = SAMPLERS[name](model, X, SIGMAS, disable=True, config=config)
+    with torch.inference_mode():
+        x, sigmas = X.clone(), SIGMAS.clone()
+        assert torch.equal(SAMPLERS[name](scaling, x, sigmas, disable=True, config=config), expected)
+    assert torch.equal(SAMPLERS[name](scaling, x, sigmas, disable=True, config=config), expected)
