@@ -121,6 +121,14 @@ def test_the_corrected_derivative_is_the_one_of_the_last_step():
     same_bits(stepper.x, before + stepper.momentum_d * np.float32(-2))
 
 
+def test_an_exact_step_corrects_no_derivative():
+    rubbish = [np.full_like(X, 7.0) for _ in range(8)]
+    del rubbish  # what the next arrays may find in their memory
+    stepper = Stepper(SonarConfig(sampler="euler", exact_last_step=True), [4.0, 0.0], X)
+    stepper.feed(X * 0.5)
+    same_bits(stepper.momentum_d, np.zeros_like(X))
+
+
 def test_record_false_keeps_no_derivative():
     stepper = Stepper(EULER, [4.0, 2.0], X, record=False)
     stepper.feed(X)
@@ -267,3 +275,29 @@ def test_a_given_history_overrides_the_init():
         stepper.feed(denoise(X, 4.0))
         d = (X - denoise(X, 4.0)) / np.float32(4)
         np.testing.assert_allclose(stepper.momentum_d, 0.95 * d + 0.05 * history, rtol=1e-4, atol=1e-5)
+
+
+def test_the_schedule_is_computed_with_the_hosts_square_root():
+    config, sigmas, asked = SonarConfig(), [9.0, 4.0, 1.0, 0.0], []
+
+    def first_step(sqrt):
+        stepper = Stepper(config, sigmas, X, sqrt=sqrt)
+        stepper.feed(X * 0)
+        stepper.feed(X * 0)
+        return stepper.x
+
+    def watched(value):
+        asked.append(value)
+        return float(np.sqrt(np.float32(value)))
+
+    np.testing.assert_array_equal(first_step(watched), first_step(None))
+    assert asked
+    assert not np.array_equal(first_step(lambda value: 1.01 * watched(value)), first_step(None))
+
+
+def test_what_the_hosts_square_root_raises_passes_through():
+    def sqrt(value):
+        raise KeyError(value)
+
+    with pytest.raises(KeyError):
+        Stepper(SonarConfig(), [9.0, 4.0, 1.0, 0.0], X, sqrt=sqrt)

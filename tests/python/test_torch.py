@@ -282,3 +282,14 @@ def test_it_runs_in_inference_mode_and_on_tensors_made_in_it(name):
         x, sigmas = X.clone(), SIGMAS.clone()
         assert torch.equal(SAMPLERS[name](scaling, x, sigmas, disable=True, config=config), expected)
     assert torch.equal(SAMPLERS[name](scaling, x, sigmas, disable=True, config=config), expected)
+
+
+def test_square_roots_are_kept_but_not_for_ever():
+    from sonar_sampler import torch as ours
+
+    roots = ours._Roots(torch.float32)
+    values = [float(value) for value in np.float32(range(1, ours._MOST_ROOTS + 100))]
+    for value in values:
+        assert roots[value] == torch.tensor(value).sqrt().item()
+        assert len(roots) <= ours._MOST_ROOTS
+    assert values[-1] in roots
