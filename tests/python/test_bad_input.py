@@ -92,7 +92,7 @@ def step_it(sigmas, config, x=X):
 
 
 def test_a_rising_schedule_is_refused_by_euler_a_alone():
-    with pytest.raises(ScheduleError, match=r"value 2 rises from 1.0 to 3.0; .*euler and naive take one"):
+    with pytest.raises(ScheduleError, match=r"value 2 rises from 1.0 to 3.0; .*euler, heun and naive take one"):
         sample_it([2.0, 1.0, 3.0], EULER_A)
     for sampler in ("euler", "naive"):
         sample_it([2.0, 1.0, 3.0], SonarConfig(sampler=sampler))
