@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -91,10 +91,7 @@ def read(prompts: tuple[str, str], found: Mapping[str, str], embedded: str | Non
         for name in visible_knobs()
         if name != "sampler" and _label(name) in found
     }
-    own = None
-    if _HASH in found:
-        own = custom.load_allowed(_value(found, "Sampler", str), found[_HASH], sampler_file)
-    else:
+    if _HASH not in found:
         options["sampler"] = _sampler(_value(found, "Sampler", str))
     picture = None
     if _REFERENCE in found:
@@ -108,10 +105,14 @@ def read(prompts: tuple[str, str], found: Mapping[str, str], embedded: str | Non
         cfg_scale=_value(found, "CFG scale", float),
         schedule=_value(found, "Schedule type", str),
         config=SonarConfig(seed=_value(found, "Seed", int), **options),
-        custom=own,
         reference=picture,
     )
-    return Recipe(job, sheet, _searched(found) if sheet == GRID else {})
+    searched = _searched(found) if sheet == GRID else {}
+    if _HASH in found:
+        # Last: it runs a file.
+        own = custom.load_allowed(_value(found, "Sampler", str), found[_HASH], sampler_file)
+        job = replace(job, custom=own)
+    return Recipe(job, sheet, searched)
 
 
 def _label(name: str) -> str:
