@@ -8,7 +8,6 @@ from command import QUICK, call, made, opened
 from sonar_sampler.cli import infotext
 
 
-
 @pytest.mark.parametrize(
     "prompt",
     [

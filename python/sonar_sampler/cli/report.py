@@ -24,9 +24,9 @@ def printable(text: str) -> str:
 
 
 def shortened(text: str) -> str:
-    """At most 600 letters of a message, printable."""
-    line = printable(text)
-    return line if len(line) <= _MOST_CHARACTERS else line[: _MOST_CHARACTERS - 3] + "..."
+    """A message in one line, printable; of a long one the beginning and the end, which says what is allowed."""
+    line, half = printable(text), _MOST_CHARACTERS // 2
+    return line if len(line) <= _MOST_CHARACTERS else f"{line[:half]}...{line[-half:]}"
 
 
 def described(prompt: str, negative_prompt: str, found: dict[str, str]) -> dict[str, Any]:
