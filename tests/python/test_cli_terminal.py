@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from command import COMMAND, QUICK, call, made, refused
+from command import COMMAND, QUICK, call, made, opened, refused
 from sonar_sampler import registry
 
 pty = pytest.importorskip("pty", reason="no pseudo-terminals here")
@@ -145,9 +145,7 @@ def test_a_sheet_that_is_too_large_is_refused_before_the_first_picture(tmp_path)
 
 def test_a_long_prompt_does_not_make_a_wide_sheet(tmp_path):
     grid = ["--seed", "1", "--steps", "1", "--momentum", "0.5", "--momentum-hist", "0.5"]
-    from command import opened
-
-    (sheet,) = made("grid", "sea\n" * 2000, *grid, out=tmp_path)
+    (sheet,) = made("grid", "sea\n" * 900, *grid, out=tmp_path)
     assert opened(sheet).size[0] == 1200
 
 

@@ -19,7 +19,7 @@ Progress = Callable[[dict[str, Any]], object]
 
 STEPS = (1, 1000)
 CFG_SCALE = (0.0, 100.0)
-MOST_CHARACTERS = 10_000
+MOST_CHARACTERS = 4000
 """Of a prompt."""
 
 

@@ -16,7 +16,7 @@ from sonar_sampler.cli.picture import opened
 from sonar_sampler.cli.recipe import Recipe
 
 MOST_CHARACTERS = 256 * 1024
-"""Of parameters in a file. Two longest prompts and three lists of 1000 numbers have half as many."""
+"""Of parameters in a file. Two longest prompts and three lists of 1000 numbers have a third as many."""
 
 _PARAMETERS = "parameters"
 _PROMPTS = "sonar_prompts"
