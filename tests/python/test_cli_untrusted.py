@@ -215,7 +215,7 @@ def embedded(image, mode="PNG", **options):
 @pytest.mark.parametrize(
     ("reference", "told"),
     [
-        (embedded(Image.new("1", (6000, 6000))), "6000 x 6000 1; must be 256 x 256 RGB"),
+        (embedded(Image.new("1", (13_000, 13_000))), "13000 x 13000 1; must be 256 x 256 RGB"),
         (embedded(Image.new("L", (256, 256))), "must be 256 x 256 RGB"),
         (embedded(Image.new("RGB", (256, 256), "red")), "a picture of one colour"),
         (embedded(Image.effect_noise((256, 256), 50).convert("RGB"), "BMP"), "cannot be read"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import io
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -77,7 +78,10 @@ def extract(text: str) -> Image.Image:
     if len(text) > MOST_CHARACTERS:
         raise ConfigError("the reference in it is too large")
     try:
-        with Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=["PNG"]) as image:
+        with warnings.catch_warnings(), io.BytesIO(base64.b64decode(text, validate=True)) as file:
+            # Pillow warns of what is refused here anyway.
+            warnings.simplefilter("ignore")
+            image = Image.open(file, formats=["PNG"])
             if image.size != SIZE or image.mode != "RGB":
                 width, height = SIZE
                 got = f"{image.width} x {image.height} {image.mode}"
