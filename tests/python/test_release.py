@@ -46,3 +46,9 @@ def test_a_wheel_of_other_sources_is_not_listed(tmp_path, wheels):
     wheel(tmp_path / "dist", "sonar-source:0000000000000000")
     with pytest.raises(sys.modules["install"].NoCoreError, match="other sources"):
         wheels.listing(tmp_path / "dist", "https://example.org/v0.1.0")
+
+
+def test_the_licences_of_what_is_linked_are_those_of_cargo():
+    """A wheel carries the file: `python .github/licenses.py > LICENSES-THIRD-PARTY.txt` after a change of crates."""
+    listed = (ROOT / "LICENSES-THIRD-PARTY.txt").read_text(encoding="utf-8")
+    assert load(ROOT / ".github" / "licenses.py").listing() == listed
