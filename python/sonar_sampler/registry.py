@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
 
 from sonar_sampler import _core
-from sonar_sampler.errors import UnknownOptionError
+from sonar_sampler.errors import UnknownOptionError, shown
 
 if TYPE_CHECKING:
     from sonar_sampler._core import SamplerName
@@ -200,9 +200,9 @@ class SonarConfig:
 
     def __new__(cls, *_values: Any, **options: Any) -> SonarConfig:
         """Refuses a misspelt option with a hint, where a dataclass would raise a bare TypeError."""
-        for name in options:
+        for name, value in options.items():
             if name not in knobs():
-                raise UnknownOptionError(f"{name} = {options[name]!r}: no such option; {suggest(name, list(knobs()))}")
+                raise unknown_option(name, value, list(knobs()))
         return super().__new__(cls)
 
     def __post_init__(self) -> None:
@@ -224,3 +224,8 @@ def suggest(name: str, known: Sequence[str]) -> str:
     """A hint for a misspelt name: the nearest known one, or all of them."""
     near = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
+
+
+def unknown_option(name: str, value: object, known: Sequence[str]) -> UnknownOptionError:
+    """The error for an option that there is not, with a hint."""
+    return UnknownOptionError(f"{name} = {shown(value)}: no such option; {suggest(name, known)}")

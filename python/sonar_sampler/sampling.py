@@ -97,9 +97,11 @@ class _Host:
         self, x: Array, step: int, level: int, first: bool, draws: tuple[int, int] | None
     ) -> tuple[Array, Array | None]:
         sigma = self._levels[level]
-        # A model that writes to its input gets numpy's error instead of a spoilt run.
-        latent = x.view()
-        latent.flags.writeable = False
+        latent = x
+        if x.dtype != np.float16:  # that one is a copy
+            # A model that writes to its input gets numpy's error instead of a spoilt run.
+            latent = x.view()
+            latent.flags.writeable = False
         denoised = self._denoise(latent, sigma)
         if first and self._callback is not None:
             told = {"i": step, "x": latent, "sigma": self._levels[step], "sigma_hat": sigma, "denoised": denoised}

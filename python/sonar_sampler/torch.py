@@ -23,10 +23,11 @@ from sonar_sampler._core import run_for
 from sonar_sampler.brownian import BrownianNoise
 from sonar_sampler.errors import ConfigError, ScheduleError, shown
 from sonar_sampler.host_noise import HostNoise, NoiseSampler, private_seed
-from sonar_sampler.registry import SOLVERS, Solver, SonarConfig
+from sonar_sampler.registry import SOLVERS, Solver, SonarConfig, knobs, unknown_option
 from sonar_sampler.tensors import ANSWER, NOISE, Array, Tensor, Tensors
 
 _PREFIX = "sample_sonar_"
+_OPTIONS = [option for option in knobs() if option != "sampler"]
 
 _DOC = """{label} with momentum and reference guidance: {help}
 
@@ -45,7 +46,7 @@ Args:
     config: all other options; `SonarConfig()` if None.
     reference: latent to pull towards, shaped like x or one image of it, not normalised.
     history: momentum history to start from, shaped like x; overrides `momentum_hist_init`.
-    **more: options of `SonarConfig` by name, such as `momentum=0.9`; they override those of `config`.
+    momentum, ...: every option of `SonarConfig` by name; they override those of `config`.
 
 Returns:
     The latent, in the device and dtype of x. Inputs are not modified.
@@ -81,8 +82,8 @@ class SampleFunction(Protocol):
         extra_args: Mapping[str, Any] | None = None,
         callback: Callback | None = None,
         disable: bool | None = None,
-        *options: Any,
-        **more: Any,
+        *more: Any,
+        **options: Any,
     ) -> Tensor: ...
 
 
@@ -93,26 +94,17 @@ def sample_function(sampler: str) -> SampleFunction:
 
 
 def _function(name: str, solver: Solver) -> SampleFunction:
-    positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
-    host_noise = solver.noise in ("independent", "brownian")
-    own = [*solver.options, *(["noise_sampler"] if host_noise else [])]
-    optional = ["extra_args", "callback", "disable", *own]
-    signature = inspect.Signature(
-        [
-            *(inspect.Parameter(argument, positional) for argument in ("model", "x", "sigmas")),
-            *(inspect.Parameter(argument, positional, default=None) for argument in optional),
-            *([] if host_noise else [inspect.Parameter("noise_sampler", keyword, default=None)]),
-            *(inspect.Parameter(argument, keyword, default=None) for argument in ("config", "reference", "history")),
-            inspect.Parameter("more", inspect.Parameter.VAR_KEYWORD),
-        ]
-    )
+    signature = _signature(solver)
 
     def sample(*args: Any, **kwargs: Any) -> Tensor:
+        for option in kwargs:
+            if option not in signature.parameters:
+                raise unknown_option(option, kwargs[option], list(signature.parameters))
         given = signature.bind(*args, **kwargs).arguments
-        more = given.pop("more", {})
-        options = {option: value for option in solver.options if (value := given.pop(option, None)) is not None}
-        config = _configured(given.pop("config", None), name, {**options, **more})
-        return _sample(solver, config, **given)
+        options = {option: given.pop(option) for option in _OPTIONS if option in given}
+        # Hosts give None for what they leave to the config.
+        options = {option: value for option, value in options.items() if value is not None}
+        return _sample(solver, _configured(given.pop("config", None), name, options), **given)
 
     sample.__name__ = sample.__qualname__ = _PREFIX + name
     sample.__module__ = __name__
@@ -126,6 +118,21 @@ def _function(name: str, solver: Solver) -> SampleFunction:
         options=f"{', '.join(solver.options)}: override those of `config` where given.\n    " if solver.options else "",
     )
     return sample
+
+
+def _signature(solver: Solver) -> inspect.Signature:
+    """k-diffusion's arguments in its order; by keyword alone, the rest."""
+    positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    host_noise = ["noise_sampler"] if solver.noise in ("independent", "brownian") else []
+    optional = ["extra_args", "callback", "disable", *solver.options, *host_noise]
+    rest = ["config", "noise_sampler", "reference", "history", *_OPTIONS]
+    return inspect.Signature(
+        [
+            *(inspect.Parameter(name, positional) for name in ("model", "x", "sigmas")),
+            *(inspect.Parameter(name, positional, default=None) for name in optional),
+            *(inspect.Parameter(name, keyword, default=None) for name in rest if name not in optional),
+        ]
+    )
 
 
 def _configured(config: SonarConfig | None, sampler: str, given: Mapping[str, Any]) -> SonarConfig:
