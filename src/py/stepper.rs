@@ -11,8 +11,10 @@ use super::closing::AtWork;
 use super::config;
 use super::run::{AnyRun, Given, NumpyRun, Recipe, on_run};
 use crate::error::Error;
+use crate::program::Program;
 use crate::real::Real;
 use crate::run::{Manner, Request, State};
+use crate::schedule::Elementary;
 
 /// The stepper needs the denoised latent: feed `model(x, sigma)`.
 #[pyclass(frozen, get_all, module = "sonar_sampler")]
@@ -150,11 +152,14 @@ impl PyStepper {
         match (x, reference.or(history)) {
             (Some(x), _) => *stepper.lock()? = Some(stepper.made(Given { x, reference, history })?),
             (None, Some(_)) => {
-                let message = "a reference or a history needs the latent that it belongs to; give all to start()";
+                let message =
+                    "a reference or a history needs the latent that it belongs to; give all to start()";
                 return Err(Error::Protocol(message.into()).into());
             }
             // What can be refused without a latent is refused now.
-            (None, None) => crate::program::check(&config::read(config)?, &stepper.sigmas)?,
+            (None, None) => {
+                Program::<f64>::new(&config::read(config)?, &stepper.sigmas, Elementary::own())?;
+            }
         }
         Ok(stepper)
     }
