@@ -43,6 +43,17 @@ pub enum Request<T> {
     Done,
 }
 
+/// Where a run is between two requests.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Phase {
+    /// It needs something that nobody has asked about yet.
+    Waiting,
+    /// The present request has been seen.
+    Asked,
+    /// It has ended with an error.
+    Failed,
+}
+
 /// How a run goes about its arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manner {
@@ -72,9 +83,7 @@ pub struct Run<T, A> {
     manner: Manner,
     /// Place in the program.
     at: usize,
-    /// Whether the present request has been seen.
-    asked: bool,
-    failed: bool,
+    phase: Phase,
     has_history: bool,
     /// The largest of some numbers of the latent when the model was last asked, and when it was first.
     size: f64,
@@ -140,8 +149,7 @@ impl<T: Real, A> Run<T, A> {
             reference: reference.unwrap_or_default(),
             manner,
             at: 0,
-            asked: false,
-            failed: false,
+            phase: Phase::Waiting,
             has_history: history.is_some(),
             size: 0.0,
             first_size: 0.0,
@@ -172,7 +180,7 @@ impl<T: Real, A> Run<T, A> {
     /// [`Error::Protocol`] after a step that failed.
     pub fn request(&mut self) -> Result<Request<T>> {
         let request = self.next()?;
-        self.asked = true;
+        self.phase = Phase::Asked;
         Ok(request)
     }
 
@@ -181,7 +189,7 @@ impl<T: Real, A> Run<T, A> {
     /// # Errors
     /// [`Error::Protocol`] after a step that failed.
     pub fn next(&self) -> Result<Request<T>> {
-        if self.failed {
+        if self.phase == Phase::Failed {
             let step = self.step();
             let message = format!("the run ended with an error at step {step}; start a new one");
             return Err(Error::Protocol(message));
@@ -342,7 +350,7 @@ impl<T: Real, A> Run<T, A> {
     fn wanted(&self) -> Result<At<T>> {
         self.next()?;
         match self.program.stage(self.at) {
-            Some(stage) if self.asked => Ok(stage),
+            Some(stage) if self.phase == Phase::Asked => Ok(stage),
             Some(_) => Err(Error::Protocol("fed an array before request() asked for one".into())),
             None => Err(Error::Protocol("fed an array, but the run is done".into())),
         }

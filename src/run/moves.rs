@@ -1,6 +1,6 @@
 //! What a run does between two requests: it starts the history, makes the moves and judges what comes of them.
 
-use super::Run;
+use super::{Phase, Run};
 use crate::direction::{Directed, HistoryInit, Present};
 use crate::error::Error;
 use crate::noise::{Purpose, fill_batch};
@@ -49,14 +49,14 @@ impl<T: Real, A> Run<T, A> {
         self.at += 1;
         while let Some(At::Move { moves, keeps_answer }) = self.program.stage(self.at) {
             if let Err(error) = self.make(storage, moves, keeps_answer, noise.as_ref()) {
-                if !self.failed {
+                if self.phase != Phase::Failed {
                     self.at = begin;
                 }
                 return Err(error);
             }
             self.at += 1;
         }
-        self.asked = false;
+        self.phase = Phase::Waiting;
         self.look(storage)?;
         Ok(noise)
     }
@@ -245,7 +245,7 @@ impl<T: Real, A> Run<T, A> {
         if images.is_empty() {
             return Ok(());
         }
-        self.failed = true;
+        self.phase = Phase::Failed;
         let is_finite = |array: Option<&A>| -> std::result::Result<bool, S::Error> {
             array.map_or(Ok(true), |array| Ok(all_finite(&storage.read(array)?)))
         };

@@ -1,15 +1,17 @@
 //! A run as it stands, to be copied or to go on elsewhere.
 
-use super::Run;
+use super::{Phase, Run};
 use crate::real::Real;
 
 /// All that changes in the course of a run: with the same configuration and schedule it goes on from there.
 #[derive(Debug, Clone)]
 pub struct State<T, A> {
-    /// Place in the program, and whether the request there has been seen.
-    pub at: (usize, bool),
-    /// Whether the run has failed, and whether there is a history.
-    pub flags: (bool, bool),
+    /// Place in the program.
+    pub at: usize,
+    /// Where the run is between two requests.
+    pub phase: Phase,
+    /// Whether there is a history.
+    pub has_history: bool,
     /// How large the latent was when the model was last asked, and when it was first.
     pub sizes: (f64, f64),
     /// The normalised reference; empty if there is none.
@@ -29,8 +31,9 @@ impl<T: Real, A> Run<T, A> {
     ) -> std::result::Result<State<T, A>, E> {
         let copied = |array: &Option<A>| array.as_ref().map(&copy).transpose();
         Ok(State {
-            at: (self.at, self.asked),
-            flags: (self.failed, self.has_history),
+            at: self.at,
+            phase: self.phase,
+            has_history: self.has_history,
             sizes: (self.size, self.first_size),
             reference: self.reference.clone(),
             arrays: [
@@ -47,8 +50,7 @@ impl<T: Real, A> Run<T, A> {
     /// Goes on from a state of a run of the same configuration and schedule.
     pub fn restore(&mut self, state: State<T, A>) {
         let [x, ahead, older, denoised, history, momentum_d] = state.arrays;
-        (self.at, self.asked) = state.at;
-        (self.failed, self.has_history) = state.flags;
+        (self.at, self.phase, self.has_history) = (state.at, state.phase, state.has_history);
         (self.size, self.first_size) = state.sizes;
         self.reference = state.reference;
         if let Some(x) = x {
