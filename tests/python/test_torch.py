@@ -252,6 +252,13 @@ def test_bad_input_is_a_typed_error_that_says_what(change, error, message):
         sample_sonar_euler_a(**arguments)
 
 
+@ALL
+@pytest.mark.parametrize("sigmas", [[0.0, 0.0], [-1.0, -2.0], [torch.nan, 1.0], [2.0, torch.inf], []])
+def test_no_schedule_is_a_typed_error_before_any_noise_is_made(name, sigmas):
+    with pytest.raises(ScheduleError):
+        SAMPLERS[name](model, X, torch.tensor(sigmas), disable=True)
+
+
 def test_a_result_too_large_for_float16_is_an_error_and_not_infinity():
     x = torch.full((1, 1, 2, 2), 60000.0, dtype=torch.float16)
     with pytest.raises(NumericError, match=r"largest torch\.float16"):
