@@ -94,11 +94,8 @@ def test_latent_reference_and_history_of_a_run_do_not_meet_in_one_buffer(monkeyp
     x, reference, history = (torch.from_numpy(latent(seed)).to(dtype) for seed in range(3))
 
     def result(wrap):
-        options = {
-            "reference": wrap(reference),
-            "history": wrap(history),
-            "config": SonarConfig(ref_factor=0.1, seed=0),
-        }
+        config = SonarConfig(ref_factor=0.1, seed=0)
+        options = {"reference": wrap(reference), "history": wrap(history), "config": config}
         return sampler(lambda x, sigma: x * 0.5, wrap(x), SIGMAS, disable=True, **options).as_subclass(torch.Tensor)
 
     expected = result(lambda tensor: tensor)
