@@ -1,5 +1,7 @@
 """The run turned inside out: what it asks for, in which order, and what it refuses."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -257,6 +259,24 @@ def test_a_latent_that_grows_past_the_largest_number_is_said_to_have_grown():
     stepper = Stepper(SonarConfig(sampler="euler", momentum_sign="neg"), [1.0, 3.0], x)
     with pytest.raises(NumericError, match="grew past the largest number"):
         reply(stepper, -x / 10)
+
+
+def test_an_answer_to_a_latent_that_had_grown_is_laid_to_the_growth():
+    """A model that gets numbers beyond its own range answers NaN: it is not the one to blame."""
+
+    def answered(x, growth):
+        stepper = Stepper(SonarConfig(sampler="euler", momentum_sign="neg"), [4.0, 2.0, 1.0], x)
+        reply(stepper, x * growth)
+        with pytest.raises(NumericError) as caught:
+            reply(stepper, x * np.nan)
+        return str(caught.value)
+
+    grown = answered(X, 3000)
+    assert "step 1: the denoiser answered NaN to a latent that had grown to " in grown
+    assert "try a momentum nearer to 1, or fewer steps" in grown
+    assert re.search(r"grown to [1-9]e[45] ", grown)
+    for growth, scale in ((300, 1), (1, 1e-20), (1, 1e20)):
+        assert "the denoiser answered NaN or infinite numbers" in answered(X * np.float32(scale), growth)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
