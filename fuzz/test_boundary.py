@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runs import cases, latent
+from runs import SAMPLERS, cases, latent
 from sonar_sampler import (
     SonarConfig,
     SonarError,
@@ -38,7 +38,7 @@ junk = st.one_of(
     numbers,
     st.text(max_size=4),
     st.binary(max_size=4),
-    st.sampled_from(["pos", "neg", "rand", "zero", "rand_init", "rand_new", "linear", "euler", "euler_a", "naive"]),
+    st.sampled_from(["pos", "neg", "rand", "zero", "rand_init", "rand_new", "linear", "classic", "lead", *SAMPLERS]),
     st.sampled_from([object(), int, [], (), {}, set(), range(3), np.zeros(3), np.array(0.5), np.array(["a"]), [[1.0]]]),
     st.lists(numbers, max_size=4),
     st.lists(st.sampled_from(["pos", "neg", "x", None]), max_size=4),
@@ -107,7 +107,7 @@ def test_any_options(options):
     reference=st.one_of(st.none(), arrays()),
     history=st.one_of(st.none(), arrays()),
     threads=st.one_of(st.none(), st.integers(1, 3), junk),
-    sampler=st.sampled_from(["euler", "euler_a", "naive"]),
+    sampler=st.sampled_from(SAMPLERS),
 )
 def test_any_arrays(x, sigmas, reference, history, threads, sampler):
     config, before = SonarConfig(sampler=sampler, s_churn=0.5), x.tobytes()

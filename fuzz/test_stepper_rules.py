@@ -1,5 +1,8 @@
 """A stepper that is fed in any order, beside one that is fed rightly: they make the same run."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 from hypothesis import strategies as st
@@ -54,12 +57,24 @@ class Feeding(RuleBasedStateMachine):
         array = {"new": latent(seed, x.shape, x.dtype), "own input": x, "view": x[::-1], "kept": self.kept[0][0]}[way]
         then = array.copy()
         self.both(lambda stepper: stepper.feed(array if stepper is self.stepper else then))
+        self.nothing_is_taken_before_it_is_asked_for(then)
 
     @precondition(lambda self: isinstance(self.asked(), Noise))
     @rule(seed=st.one_of(st.none(), st.integers(0, 9)))
     def noise(self, seed):
         array = latent(seed or 0, self.x.shape, self.x.dtype, scale=1.0)
         self.both(lambda stepper: stepper.draw() if seed is None else stepper.feed(array))
+        self.nothing_is_taken_before_it_is_asked_for(array)
+
+    def nothing_is_taken_before_it_is_asked_for(self, array):
+        for early in (lambda: self.stepper.feed(array), self.stepper.draw):
+            with pytest.raises(ProtocolError):
+                early()
+
+    @precondition(lambda self: self.stepper is not None)
+    @rule(way=st.sampled_from([copy.copy, copy.deepcopy, lambda stepper: pickle.loads(pickle.dumps(stepper))]))
+    def go_on_with_a_copy(self, way):
+        self.stepper = way(self.stepper)
 
     @precondition(lambda self: isinstance(self.asked(), Denoise) and not self.is_ahead())
     @rule(seed=st.integers(0, 9))

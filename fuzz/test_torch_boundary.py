@@ -8,9 +8,7 @@ from hypothesis import strategies as st
 
 from runs import cases
 from sonar_sampler import SonarConfig, SonarError
-from sonar_sampler.torch import sample_sonar_euler, sample_sonar_euler_a, sample_sonar_naive
-
-SAMPLERS = {"euler": sample_sonar_euler, "euler_a": sample_sonar_euler_a, "naive": sample_sonar_naive}
+from sonar_sampler.torch import sample_function
 
 
 class Mine(torch.Tensor):
@@ -80,7 +78,7 @@ def run(case, answer, noise=None):
         generator = torch.Generator().manual_seed(draw)
         return noise(draw, torch.randn(x.shape, generator=generator, dtype=torch.float64).to(torch.from_numpy(x).dtype))
 
-    return SAMPLERS[config.sampler](
+    return sample_function(config.sampler)(
         model,
         torch.from_numpy(x),
         torch.tensor(sigmas, dtype=torch.float64),

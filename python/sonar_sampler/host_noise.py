@@ -33,8 +33,9 @@ class HostNoise:
         Raises:
             ConfigError: a Brownian tree is needed, and torchsde is not there.
         """
-        if kind == "brownian" and len(sigmas) > 1:
-            return cls(BrownianNoise(x, sigmas[sigmas > 0].min(), sigmas.max()))
+        levels = sigmas[sigmas > 0]
+        if kind == "brownian" and len(sigmas) > 1 and len(levels) > 0:
+            return cls(BrownianNoise(x, levels.min(), sigmas.max()))
         if kind in ("independent", "churn"):
             # Its Euler and Heun draw in every step, whether there is churn or not.
             return cls(lambda _sigma, _sigma_next: torch.randn_like(x), idles=kind == "churn")

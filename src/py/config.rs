@@ -101,8 +101,10 @@ fn plain(value: &Bound<'_, PyAny>) -> Plain {
         return text.to_cow().map_or(Plain::Other, |text| Plain::Text(text.into_owned()));
     }
     if is_real(value) {
+        let py = value.py();
         // A float with an integer's value stays a float: 1 is a step, 1.0 all of them.
-        let whole = if value.is_instance_of::<PyFloat>() { None } else { value.extract().ok() };
+        let index = || value.call_method0(intern!(py, "__index__"))?.extract();
+        let whole = if value.is_instance_of::<PyFloat>() { None } else { index().ok() };
         let number = || if value.is_instance_of::<PyInt>() { None } else { value.extract().ok() };
         return whole.map(Plain::Whole).or_else(|| number().map(Plain::Number)).unwrap_or(Plain::Other);
     }

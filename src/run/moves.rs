@@ -124,13 +124,10 @@ impl<T: Real, A> Run<T, A> {
         noise: Option<&A>,
         ahead: bool,
     ) -> std::result::Result<(), S::Error> {
-        if self.manner.records && !ahead && self.momentum_d.is_none() {
-            let mut momentum_d = storage.empty(&self.shape)?;
-            // A step that takes the answer as it is leaves it so.
-            storage.write(&mut momentum_d)?.fill(T::zero());
-            self.momentum_d = Some(momentum_d);
-        }
         let mut to = if ahead { Some(self.beside(storage)?) } else { self.destination(storage)? };
+        if self.manner.records && step.advance.is_some() && !ahead && self.momentum_d.is_none() {
+            self.momentum_d = Some(storage.empty(&self.shape)?);
+        }
         let images = {
             let Self {
                 x,

@@ -22,6 +22,7 @@ from sonar_sampler import (
     normalize_reference,
     sample,
 )
+from sonar_sampler.registry import SOLVERS
 
 X, SIGMAS = latent(), [4.0, 2.0, 0.0]
 EULER, EULER_A, CHURN = SonarConfig(sampler="euler"), SonarConfig(), SonarConfig(sampler="euler", s_churn=1.0)
@@ -230,8 +231,9 @@ def test_an_answer_that_is_not_finite_names_step_sigma_and_images(sampler, exact
 
     def model(x, sigma):
         calls.append(sigma)
-        return with_bad(bad) if len(calls) == step + 1 else denoise(x, sigma)
+        return with_bad(bad) if len(calls) == call + 1 else denoise(x, sigma)
 
+    call = step * SOLVERS[sampler].calls
     config = SonarConfig(sampler=sampler, exact_last_step=exact)
     with pytest.raises(NumericError, match=rf"^step {step}: the denoiser answered NaN .*\(images \[1\] of the batch\)"):
         sample(model, X, [4.0, 2.0, 1.0, 0.0], config)

@@ -20,7 +20,8 @@ LARGE = (2, 4, 256, 256)  # past the number of elements from which threads are u
 
 def alone(image, case):
     x, sigmas, config, reference, history = case
-    seeds = [config.seed + k for k in range(len(x))] if isinstance(config.seed, int) else config.seed
+    seed = config.seed or 0
+    seeds = [seed + k for k in range(len(x))] if isinstance(seed, int) else seed
     if reference is not None and len(reference) > 1:
         reference = reference[image : image + 1]
     if history is not None:

@@ -13,14 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sonar_sampler
-from runs import SAMPLERS, configs, denoise, latent
+from runs import MULTISTEP, SAMPLERS, configs, denoise, latent
 from sonar_sampler import ConfigError, SonarConfig, SonarError, UnknownOptionError, sample
 from sonar_sampler._core import normalize_config
 from sonar_sampler.registry import default, knobs
 
 PER_STEP = ("momentum", "momentum_hist", "ref_factor")
 UNIT = ("momentum", "momentum_hist")
-AT_LEAST_0 = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise")
+AT_LEAST_0 = ("eta", "s_churn", "s_tmin", "s_tmax", "s_noise", "lead_guard")
+POSITIONS = ("ref_start", "ref_stop", "momentum_start", "momentum_stop")
 NO_NUMBERS = [
     None,
     True,
@@ -60,7 +61,7 @@ def refused(message="", **options):
     return str(caught.value)
 
 
-@pytest.mark.parametrize("name", [*PER_STEP, *AT_LEAST_0, "ref_start", "ref_stop"])
+@pytest.mark.parametrize("name", [*PER_STEP, *AT_LEAST_0, *POSITIONS])
 @pytest.mark.parametrize("value", NO_NUMBERS, ids=lambda value: repr(value)[:20])
 def test_what_is_no_number_is_refused_by_name(name, value):
     assert "must be" in refused(**{name: value})
@@ -86,7 +87,7 @@ def test_the_others_are_at_least_0(name, value):
 
 def test_only_s_tmax_may_be_infinite():
     assert SonarConfig(s_tmax=math.inf).s_tmax == math.inf
-    for name in ("eta", "s_churn", "s_tmin", "s_noise"):
+    for name in {*AT_LEAST_0} - {"s_tmax"}:
         refused("finite", **{name: math.inf})
 
 
@@ -95,7 +96,7 @@ def test_the_reference_factor_is_finite(value):
     refused("finite", ref_factor=value)
 
 
-@pytest.mark.parametrize("name", ["ref_start", "ref_stop"])
+@pytest.mark.parametrize("name", POSITIONS)
 @pytest.mark.parametrize("value", [-1, -0.1, 1.1, 12.0, math.nan, math.inf, np.int64(-1), 2**70])
 def test_a_position_is_a_step_or_a_fraction(name, value):
     message = refused(**{name: value})
@@ -112,6 +113,8 @@ def test_a_position_is_a_step_or_a_fraction(name, value):
         ("sampler", None, "euler_a, euler, naive, heun, dpmpp_2m, dpmpp_2m_sde, dpmpp_sde"),
         ("sampler", 0, "euler_a, euler, naive, heun, dpmpp_2m, dpmpp_2m_sde, dpmpp_sde"),
         ("sampler", b"euler", "euler_a, euler, naive, heun, dpmpp_2m, dpmpp_2m_sde, dpmpp_sde"),
+        ("momentum_mode", "Lead", "classic, lead"),
+        ("momentum_mode", None, "classic, lead"),
         ("momentum_hist_init", "ones", "zero, rand_init, rand_new"),
         ("momentum_hist_init", None, "zero, rand_init, rand_new"),
         ("momentum_sign", "+", "pos, neg, rand"),
@@ -148,6 +151,27 @@ def test_a_choice_that_is_none_is_refused_with_what_there_is(name, value, allowe
 def test_churn_with_flow_is_refused():
     with pytest.raises(ConfigError, match=r"s_churn = 1\.0: must be 0 with flow = True"):
         SonarConfig(flow=True, s_churn=1.0)
+
+
+@pytest.mark.parametrize("sampler", MULTISTEP)
+def test_solvers_in_log_sigma_refuse_flow_and_say_what_to_take(sampler):
+    with pytest.raises(ConfigError, match=rf"^flow = True: must be False with sampler = {sampler}: .* take euler"):
+        sample(denoise, latent(), [1.0, 0.5, 0.0], SonarConfig(sampler=sampler, flow=True))
+
+
+@pytest.mark.parametrize("kind", ["ref", "momentum"])
+@pytest.mark.parametrize(("start", "stop"), [(3, 2), (1, 0), (0.5, 0.25), (1.0, 0.0)])
+def test_a_range_that_ends_before_it_starts_is_refused(kind, start, stop):
+    with pytest.raises(ConfigError, match=rf"^{kind}_start = {start}.*{kind}_stop"):
+        SonarConfig(**{f"{kind}_start": start, f"{kind}_stop": stop})
+
+
+@pytest.mark.parametrize("kind", ["ref", "momentum"])
+@pytest.mark.parametrize(("start", "stop"), [(2, 2), (0.5, 0.5), (5, 0.1), (0.9, 1)])
+def test_a_range_of_one_step_or_of_a_step_and_a_fraction_is_taken(kind, start, stop):
+    """Which of a step and a fraction is first, only the number of steps tells."""
+    config = SonarConfig(**{f"{kind}_start": start, f"{kind}_stop": stop})
+    assert (getattr(config, f"{kind}_start"), getattr(config, f"{kind}_stop")) == (start, stop)
 
 
 @pytest.mark.parametrize(
@@ -210,13 +234,15 @@ def test_a_sequence_is_kept_as_a_tuple_of_floats(make):
 def test_a_range_and_integer_arrays_are_seeds():
     assert SonarConfig(seed=range(3)).seed == (0, 1, 2)
     assert SonarConfig(seed=np.arange(3, dtype=np.uint8)).seed == (0, 1, 2)
-    assert type(SonarConfig(seed=np.uint64(2**64 - 1)).seed) is int
+    for seed in (0, 2**64 - 1):
+        assert SonarConfig(seed=np.uint64(seed)).seed == SonarConfig(seed=[np.uint64(seed)]).seed[0] == seed
+        assert type(SonarConfig(seed=np.uint64(seed)).seed) is int
 
 
 def test_a_position_stays_an_int_or_a_float():
     for value, kind in ((1, int), (1.0, float), (np.int32(1), int), (np.float32(1), float), (np.array(1), int)):
-        kept = SonarConfig(ref_start=value, ref_stop=value)
-        assert (type(kept.ref_start), type(kept.ref_stop)) == (kind, kind)
+        kept = SonarConfig(**dict.fromkeys(POSITIONS, value))
+        assert {type(getattr(kept, name)) for name in POSITIONS} == {kind}
 
 
 def test_it_is_frozen_hashable_comparable_and_travels():

@@ -30,6 +30,27 @@ def test_euler_converges_with_order_1_to_the_exact_solution(options):
     np.testing.assert_allclose(orders, 1.0, atol=0.1)
 
 
+@pytest.mark.parametrize(
+    ("sampler", "options"),
+    [
+        ("heun", {}),
+        ("dpmpp_2m", {}),
+        ("dpmpp_2m_sde", {"eta": 0.0}),
+        ("dpmpp_sde", {"eta": 0.0}),
+        ("euler", {"momentum_mode": "lead", "momentum": 0.5, "momentum_hist": 0.0, "lead_guard": 0.0}),
+    ],
+)
+def test_the_others_converge_with_order_2(sampler, options):
+    def error(steps):
+        x = latent(0, (1, 1, 8, 8), np.float64)
+        sigmas = np.geomspace(10, 0.1, steps + 1)
+        out = sample(denoise, x, sigmas, SonarConfig(sampler=sampler, **{"momentum": 1.0} | options))
+        return np.abs(out - exact(x, sigmas[0], sigmas[-1])).max()
+
+    errors = [error(steps) for steps in (50, 100, 200, 400)]
+    np.testing.assert_allclose(np.log2(np.array(errors[:-1]) / errors[1:]), 2.0, atol=0.2)
+
+
 def test_flow_converges_with_order_1_to_the_exact_solution():
     def velocity_denoise(x, sigma):
         left = 1 - sigma

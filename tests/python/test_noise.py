@@ -39,7 +39,8 @@ def step_noise(x, seed, step=0):
     stepper = Stepper(SonarConfig(sampler="euler_a", momentum=1.0, seed=seed), [1e6] * (step + 1) + [1.0], x)
     for k in range(step + 1):
         reply(stepper, np.zeros_like(x))
-        stepper.draw() if k == step else reply(stepper, np.zeros_like(x))
+        stepper.request()
+        stepper.draw() if k == step else stepper.feed(np.zeros_like(x))
     return stepper.x
 
 

@@ -1,12 +1,18 @@
 """The Rust core against its NumPy twin, over all options at once."""
 
+from collections import Counter
+
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import oracle
-from runs import MULTISTEP, Draws, cases, denoise, latent, same_bits
+from runs import METHODS, MULTISTEP, Draws, cases, denoise, latent, same_bits
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
+
+EACH = pytest.mark.parametrize("method", METHODS, ids="-".join)
+FEWER = settings(max_examples=settings.default.max_examples // 4)
 
 
 def agree(ours, twins, config):
@@ -41,29 +47,41 @@ def both(case, own_noise):
     return [*(x for x, _ in seen), out], [*(x for x, _ in twin.seen), twin.out]
 
 
-@given(case=cases(guided=False))
-def test_without_guidance_every_latent_is_the_twins_bit_for_bit(case):
+@EACH
+@FEWER
+@given(data=st.data())
+def test_without_guidance_every_latent_is_the_twins_bit_for_bit(method, data):
+    case = data.draw(cases(guided=False, method=method))
     for ours, twins in zip(*both(case, own_noise=False), strict=True):
         agree(ours, twins, case[2])
 
 
-@given(case=cases(guided=True))
-def test_with_guidance_every_latent_is_the_twins_within_the_rounding_of_sums(case):
+@EACH
+@FEWER
+@given(data=st.data())
+def test_with_guidance_every_latent_is_the_twins_within_the_rounding_of_sums(method, data):
+    case = data.draw(cases(guided=True, method=method))
     for ours, twins in zip(*both(case, own_noise=False), strict=True):
         bound = 1e-12 if twins.dtype == np.float64 else 1e-5
         np.testing.assert_allclose(ours, twins, rtol=bound, atol=bound * np.abs(twins).max())
 
 
-@given(case=cases(guided=False))
-def test_with_its_own_noise_every_latent_is_the_twins(case):
+@EACH
+@FEWER
+@given(data=st.data())
+def test_with_its_own_noise_every_latent_is_the_twins(method, data):
+    case = data.draw(cases(guided=False, method=method))
     # Logarithms of two libraries may differ in the last bit.
     for ours, twins in zip(*both(case, own_noise=True), strict=True):
         bound = 1e-12 if twins.dtype == np.float64 else 1e-5
         np.testing.assert_allclose(ours, twins, rtol=bound, atol=bound * np.abs(twins).max())
 
 
-@given(case=cases(guided=False))
-def test_history_and_corrected_derivative_are_the_twins_after_every_step(case):
+@EACH
+@FEWER
+@given(data=st.data())
+def test_history_and_corrected_derivative_are_the_twins_after_every_step(method, data):
+    case = data.draw(cases(guided=False, method=method))
     x, sigmas, config, _, history = case
     with np.errstate(all="ignore"):
         twin = oracle.run(denoise, x, sigmas, config, noise=Draws(5, x.shape, x.dtype), history=history)
@@ -90,6 +108,41 @@ def test_history_and_corrected_derivative_are_the_twins_after_every_step(case):
             np.testing.assert_allclose(ours, twins, rtol=1e-5, atol=1e-6 * np.abs(twins).max())
         else:
             agree(ours, twins, config)
+
+
+def test_the_cases_reach_what_there_is():
+    seen = Counter()
+
+    @FEWER
+    @given(data=st.data())
+    def look(method, data):
+        _, sigmas, config, reference, history = data.draw(cases(method=method))
+        steps = len(sigmas) - 1
+        momenta = [oracle.momentum_at(config, step, steps) for step in range(steps)]
+        acts = any(momentum < 1 for momentum in momenta)
+        assert (config.sampler, config.momentum_mode) == method
+        for what, is_there in {
+            "acts in three steps": sum(momentum < 1 for momentum in momenta) > 2,
+            "begins later": acts and momenta[0] == 1,
+            "ends earlier": acts and momenta[-1] == 1,
+            "is plain": steps > 1 and not acts,
+            "has no step": steps == 0,
+            "is guarded": acts and config.momentum_mode == "lead" and config.lead_guard > 0,
+            "is for a flow model": config.flow,
+            "is guided": reference is not None,
+            "has a history": acts and history is not None,
+            "has no seed": config.seed is None,
+        }.items():
+            seen[method, what] += bool(is_there)
+        seen[method] += 1
+
+    for method in METHODS:
+        look(method=method)
+        assert seen[method, "acts in three steps"] > 2, (method, seen)
+    for what in ("begins later", "ends earlier", "is plain", "has no step", "is guarded", "is for a flow model"):
+        assert sum(seen[method, what] for method in METHODS) > 4, (what, seen)
+    for what in ("is guided", "has a history", "has no seed"):
+        assert sum(seen[method, what] for method in METHODS) > 20, (what, seen)
 
 
 def test_rand_init_takes_the_initial_latent_and_not_the_churned_one():

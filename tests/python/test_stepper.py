@@ -1,5 +1,7 @@
 """The run turned inside out: what it asks for, in which order, and what it refuses."""
 
+import re
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -62,6 +64,14 @@ def test_a_stepper_makes_the_run_that_sample_makes(case):
         (EULER_A, ["Denoise", "Noise", "Denoise"]),
         (CHURN, ["Noise", "Denoise", "Noise", "Denoise"]),
         (SonarConfig(sampler="naive"), ["Denoise", "Noise", "Denoise", "Noise"]),
+        (SonarConfig(sampler="heun"), ["Denoise", "Denoise", "Denoise"]),
+        (SonarConfig(sampler="heun", s_churn=1.0), ["Noise", "Denoise", "Denoise", "Noise", "Denoise"]),
+        (SonarConfig(sampler="heun", exact_last_step=True), ["Denoise", "Denoise", "Denoise"]),
+        (SonarConfig(sampler="dpmpp_2m"), ["Denoise", "Denoise"]),
+        (SonarConfig(sampler="dpmpp_2m_sde"), ["Denoise", "Noise", "Denoise"]),
+        (SonarConfig(sampler="dpmpp_2m_sde", eta=0.0), ["Denoise", "Denoise"]),
+        (SonarConfig(sampler="dpmpp_sde"), ["Denoise", "Noise", "Denoise", "Noise", "Denoise"]),
+        (SonarConfig(sampler="dpmpp_sde", eta=0.0), ["Denoise", "Noise", "Denoise", "Noise", "Denoise"]),
     ],
 )
 def test_it_asks_for_what_the_method_needs_in_order(config, expected):
@@ -121,12 +131,20 @@ def test_the_corrected_derivative_is_the_one_of_the_last_step():
     same_bits(stepper.x, before + stepper.momentum_d * np.float32(-2))
 
 
-def test_an_exact_step_corrects_no_derivative():
-    rubbish = [np.full_like(X, 7.0) for _ in range(8)]
-    del rubbish  # what the next arrays may find in their memory
-    stepper = Stepper(SonarConfig(sampler="euler", exact_last_step=True), [4.0, 0.0], X)
-    reply(stepper, X * 0.5)
-    same_bits(stepper.momentum_d, np.zeros_like(X))
+def test_what_corrects_no_derivative_leaves_the_last_one():
+    config = SonarConfig(sampler="euler", s_churn=1.0, exact_last_step=True)
+    stepper = Stepper(config, [4.0, 0.0], X)
+    reply(stepper, X)  # churn
+    assert stepper.momentum_d is None
+    reply(stepper, X * 0.5)  # the exact step
+    assert stepper.momentum_d is None
+    stepper = Stepper(config, [4.0, 2.0, 0.0], X)
+    for answer in (X, denoise(X, 4.0)):
+        reply(stepper, answer)
+    corrected = stepper.momentum_d
+    for answer in (X, X * 0.5):
+        reply(stepper, answer)
+        same_bits(stepper.momentum_d, corrected)
 
 
 def test_record_false_keeps_no_derivative():
@@ -186,6 +204,34 @@ def test_out_of_order_is_refused_and_leaves_the_state():
     assert isinstance(stepper.request(), Done)
 
 
+@pytest.mark.parametrize("config", [EULER_A, CHURN, SonarConfig(sampler="heun"), SonarConfig(sampler="dpmpp_sde")])
+def test_an_answer_counts_only_after_its_request(config):
+    """What a host feeds twice, or feeds before it asks, is no answer to what the run needs next."""
+    stepper = Stepper(config, [4.0, 2.0, 1.0], X)
+    answers = {"feed": lambda: stepper.feed(X), "draw": stepper.draw}
+    for done in range(len(finish(Stepper(config, [4.0, 2.0, 1.0], X)))):
+        before = stepper.step, stepper.x.tobytes()
+        assert stepper.result is None  # to look is not to ask
+        for answer in answers.values():
+            with pytest.raises(ProtocolError, match=r"before request\(\) asked for one"):
+                answer()
+        assert (stepper.step, stepper.x.tobytes()) == before
+        noise = isinstance(stepper.request(), Noise)
+        answers["draw" if noise and done % 2 else "feed"]()
+    assert isinstance(stepper.request(), Done)
+    for answer in answers.values():
+        with pytest.raises(ProtocolError, match="the run is done"):
+            answer()
+
+
+def test_replacing_the_latent_does_not_answer_the_request():
+    stepper = Stepper(EULER, [4.0, 2.0, 1.0], X)
+    stepper.replace_x(latent(9))
+    with pytest.raises(ProtocolError, match="before request"):
+        stepper.feed(X)
+    same_bits(stepper.request().x, latent(9))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_an_answer_that_is_not_finite_ends_the_run_and_says_where(bad):
     stepper = Stepper(EULER, [4.0, 2.0, 1.0], X)
@@ -215,6 +261,24 @@ def test_a_latent_that_grows_past_the_largest_number_is_said_to_have_grown():
         reply(stepper, -x / 10)
 
 
+def test_an_answer_to_a_latent_that_had_grown_is_laid_to_the_growth():
+    """A model that gets numbers beyond its own range answers NaN: it is not the one to blame."""
+
+    def answered(x, growth):
+        stepper = Stepper(SonarConfig(sampler="euler", momentum_sign="neg"), [4.0, 2.0, 1.0], x)
+        reply(stepper, x * growth)
+        with pytest.raises(NumericError) as caught:
+            reply(stepper, x * np.nan)
+        return str(caught.value)
+
+    grown = answered(X, 3000)
+    assert "step 1: the denoiser answered NaN to a latent that had grown to " in grown
+    assert "try a momentum nearer to 1, or fewer steps" in grown
+    assert re.search(r"grown to [1-9]e[45] ", grown)
+    for growth, scale in ((300, 1), (1, 1e-20), (1, 1e20)):
+        assert "the denoiser answered NaN or infinite numbers" in answered(X * np.float32(scale), growth)
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 def test_replace_x_goes_on_from_the_new_latent(sampler):
     config, other = SonarConfig(sampler=sampler, momentum=1.0), latent(9)
@@ -223,6 +287,22 @@ def test_replace_x_goes_on_from_the_new_latent(sampler):
     same_bits(stepper.x, other)
     finish(stepper)
     same_bits(stepper.result, sample(denoise, other, karras(3), config))
+
+
+@pytest.mark.parametrize("sampler", ["heun", "dpmpp_sde"])
+def test_replace_x_waits_for_the_second_answer_of_a_step(sampler):
+    stepper = Stepper(SonarConfig(sampler=sampler), [4.0, 2.0, 1.0], X)
+    while not (isinstance(request := stepper.request(), Denoise) and request.x.tobytes() != stepper.x.tobytes()):
+        stepper.feed(X * 0.5)
+    assert stepper.step == 0
+    before = state(stepper)
+    with pytest.raises(ProtocolError, match="at the start of a step"):
+        stepper.replace_x(X)
+    assert state(stepper) == before
+    while stepper.step == 0:
+        reply(stepper, X * 0.5)
+    stepper.replace_x(X)
+    same_bits(stepper.x, X)
 
 
 def test_replace_x_takes_a_copy_and_refuses_what_is_no_latent():
@@ -277,27 +357,43 @@ def test_a_given_history_overrides_the_init():
         np.testing.assert_allclose(stepper.momentum_d, 0.95 * d + 0.05 * history, rtol=1e-4, atol=1e-5)
 
 
-def test_the_schedule_is_computed_with_the_hosts_square_root():
-    config, sigmas, asked = SonarConfig(), [9.0, 4.0, 1.0, 0.0], []
+@pytest.mark.parametrize(
+    ("sampler", "functions"),
+    [
+        ("euler_a", {"sqrt"}),
+        ("heun", {"sqrt"}),
+        ("dpmpp_2m", {"exp", "expm1", "log"}),
+        ("dpmpp_2m_sde", {"exp", "expm1", "log", "sqrt"}),
+        ("dpmpp_sde", {"exp", "expm1", "log", "sqrt"}),
+    ],
+)
+def test_the_schedule_is_computed_with_the_hosts_elementary_functions(sampler, functions):
+    config, asked = SonarConfig(sampler=sampler, s_churn=1.0, momentum=1.0), set()
 
-    def first_step(sqrt):
-        stepper = Stepper(config, sigmas, X, elementary=sqrt)
-        reply(stepper, X * 0)
-        reply(stepper, X * 0)
-        return stepper.x
+    def out(elementary):
+        stepper = Stepper(config, [9.0, 4.0, 1.0], X, elementary=elementary)
+        finish(stepper)
+        return stepper.result
 
-    def watched(value):
-        asked.append(value)
-        return float(np.sqrt(np.float32(value)))
+    def own(name, value):
+        asked.add(name)
+        return float(getattr(np, name)(value))
 
-    np.testing.assert_array_equal(first_step(watched), first_step(None))
-    assert asked
-    assert not np.array_equal(first_step(lambda value: 1.01 * watched(value)), first_step(None))
+    plain = out(None)
+    np.testing.assert_allclose(out(own), plain, rtol=1e-5, atol=1e-5)
+    assert asked == functions
+    for spoilt in functions:
+
+        def another(name, value, spoilt=spoilt):
+            right = own(name, value)
+            return 1.01 * right + 0.01 if name == spoilt else right
+
+        assert np.abs(out(another) - plain).max() > 1e-4, spoilt
 
 
-def test_what_the_hosts_square_root_raises_passes_through():
-    def sqrt(value):
-        raise KeyError(value)
+def test_what_the_hosts_elementary_function_raises_passes_through():
+    def elementary(name, value):
+        raise KeyError(name, value)
 
     with pytest.raises(KeyError):
-        Stepper(SonarConfig(), [9.0, 4.0, 1.0, 0.0], X, elementary=sqrt)
+        Stepper(SonarConfig(), [9.0, 4.0, 1.0, 0.0], X, elementary=elementary)

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 import torch
 
+import k_sampling
+from runs import SAMPLERS as NAMES
 from runs import denoise as numpy_denoise
 from runs import flow_sigmas, karras, latent
 from sonar_sampler import (
@@ -20,9 +22,10 @@ from sonar_sampler import (
     UnknownOptionError,
     sample,
 )
-from sonar_sampler.torch import sample_sonar_euler, sample_sonar_euler_a, sample_sonar_naive
+from sonar_sampler.registry import SOLVERS, knobs
+from sonar_sampler.torch import sample_function, sample_sonar_euler, sample_sonar_euler_a
 
-SAMPLERS = {"euler": sample_sonar_euler, "euler_a": sample_sonar_euler_a, "naive": sample_sonar_naive}
+SAMPLERS = {name: sample_function(name) for name in NAMES}
 ALL = pytest.mark.parametrize("name", SAMPLERS)
 X, SIGMAS = torch.from_numpy(latent()), torch.tensor(karras(4), dtype=torch.float32)
 
@@ -68,8 +71,8 @@ def test_lower_precisions_stay_float32_between_the_steps(name, dtype):
 
     # Sigmas that bfloat16 holds, so that both models see the same.
     sigmas = torch.tensor([8.0, 4.0, 1.0, 0.0])
-    out = SAMPLERS[name](half_model, x, sigmas, disable=True)
-    single = SAMPLERS[name](single_model, x.float(), sigmas, disable=True)
+    out = SAMPLERS[name](half_model, x, sigmas, disable=True, seed=0)
+    single = SAMPLERS[name](single_model, x.float(), sigmas, disable=True, seed=0)
     assert {*seen} == {(dtype, dtype)}
     assert torch.equal(out, single.to(dtype))
 
@@ -82,14 +85,15 @@ def test_the_model_gets_one_sigma_per_image_and_the_extra_arguments(name):
         calls.append((sigma.shape, cond, scale))
         return model(x, sigma)
 
-    SAMPLERS[name](watched, X, SIGMAS, {"cond": "c", "scale": 7}, disable=True)
-    assert calls == [(torch.Size([2]), "c", 7)] * 4
+    SAMPLERS[name](watched, X, SIGMAS, {"cond": "c", "scale": 7}, disable=True, seed=0)
+    # The step to sigma 0 is Euler's for those that call twice.
+    assert calls == [(torch.Size([2]), "c", 7)] * (7 if SOLVERS[name].calls == 2 else 4)
 
 
 @ALL
 def test_the_callback_is_told_all_five_keys_as_k_diffusion_tells_them(name):
     told = []
-    config = SonarConfig(s_churn=1.0)
+    config = SonarConfig(s_churn=1.0, seed=0)
     SAMPLERS[name](
         model, X, SIGMAS, callback=lambda s: told.append({**s, "x": s["x"].clone()}), disable=True, config=config
     )
@@ -98,7 +102,7 @@ def test_the_callback_is_told_all_five_keys_as_k_diffusion_tells_them(name):
         assert set(state) == {"x", "i", "sigma", "sigma_hat", "denoised"}
         assert state["sigma"].ndim == state["sigma_hat"].ndim == 0
         assert state["sigma"] == sigma
-        assert (state["sigma_hat"] > sigma) == (name == "euler")
+        assert (state["sigma_hat"] > sigma) == (name in ("euler", "heun"))
         assert torch.equal(state["denoised"], model(state["x"], state["sigma_hat"][None]))
 
 
@@ -117,7 +121,7 @@ def test_an_exception_passes_unchanged(name, error, where):
 
     callback = raise_at_the_second if where == "callback" else None
     with pytest.raises(BaseException) as caught:
-        SAMPLERS[name](broken, X, SIGMAS, callback=callback, disable=True)
+        SAMPLERS[name](broken, X, SIGMAS, callback=callback, disable=True, seed=0)
     assert caught.value is error
     error.__traceback__ = None
 
@@ -136,23 +140,23 @@ def test_arguments_override_the_config_and_keep_its_rest():
     given = sample_sonar_euler_a(model, X, SIGMAS, disable=True, eta=0.7, config=config)
     expected = SonarConfig(sampler="euler_a", eta=0.7, s_noise=0.5, momentum=0.5, seed=3)
     close(given, sample(numpy_denoise, X.numpy(), SIGMAS.numpy(), expected))
-    given = sample_sonar_euler(model, X, SIGMAS, None, None, True, 2.0, 0.1, 9.0, 1.1)
+    given = sample_sonar_euler(model, X, SIGMAS, None, None, True, 2.0, 0.1, 9.0, 1.1, seed=0)
     expected = SonarConfig(sampler="euler", s_churn=2.0, s_tmin=0.1, s_tmax=9.0, s_noise=1.1)
     close(given, sample(numpy_denoise, X.numpy(), SIGMAS.numpy(), expected))
 
 
 def test_flow_is_an_option_of_the_config():
     sigmas = torch.tensor(flow_sigmas(4), dtype=torch.float32)
-    out = sample_sonar_euler_a(model, X / 14, sigmas, disable=True, config=SonarConfig(flow=True))
+    out = sample_sonar_euler_a(model, X / 14, sigmas, disable=True, config=SonarConfig(flow=True, seed=0))
     expected = sample(numpy_denoise, (X / 14).numpy(), sigmas.numpy(), SonarConfig(flow=True))
     np.testing.assert_allclose(out.numpy(), expected, rtol=1e-5, atol=1e-6)
 
 
 @ALL
 def test_the_progress_bar_honours_disable(name, capsys):
-    SAMPLERS[name](model, X, SIGMAS, disable=True)
+    SAMPLERS[name](model, X, SIGMAS, disable=True, seed=0)
     assert capsys.readouterr().err == ""
-    SAMPLERS[name](model, X, SIGMAS, disable=False)
+    SAMPLERS[name](model, X, SIGMAS, disable=False, seed=0)
     assert re.search(r"4/4", capsys.readouterr().err)
 
 
@@ -161,7 +165,7 @@ def test_inputs_are_never_modified(name):
     reference, history, noise = (torch.from_numpy(latent(seed)) for seed in (1, 2, 3))
     x, sigmas = X.clone(), SIGMAS.clone()
     before = [tensor.clone() for tensor in (x, sigmas, reference, history, noise)]
-    config = SonarConfig(momentum_hist_init="rand_init", s_churn=1.0, ref_factor=0.2)
+    config = SonarConfig(momentum_hist_init="rand_init", s_churn=1.0, ref_factor=0.2, seed=0)
     SAMPLERS[name](
         model,
         x,
@@ -185,22 +189,22 @@ def test_one_sigma_returns_x_and_not_its_memory(name):
 
 @ALL
 def test_layout_and_gradients_of_tensors_do_not_matter(name):
-    plain = SAMPLERS[name](model, X, SIGMAS, disable=True)
+    plain = SAMPLERS[name](model, X, SIGMAS, disable=True, seed=0)
     last = X.contiguous(memory_format=torch.channels_last)
-    assert torch.equal(SAMPLERS[name](model, last, SIGMAS, disable=True), plain)
+    assert torch.equal(SAMPLERS[name](model, last, SIGMAS, disable=True, seed=0), plain)
     learning = X.clone().requires_grad_()
-    out = SAMPLERS[name](lambda x, sigma: model(x, sigma).requires_grad_(), learning, SIGMAS, disable=True)
+    out = SAMPLERS[name](lambda x, sigma: model(x, sigma).requires_grad_(), learning, SIGMAS, disable=True, seed=0)
     assert torch.equal(out, plain)
     assert not out.requires_grad
     parts = torch.empty(2, 4, 8, 16)[..., ::2].copy_(X)
-    assert torch.equal(SAMPLERS[name](model, parts, SIGMAS, disable=True), plain)
+    assert torch.equal(SAMPLERS[name](model, parts, SIGMAS, disable=True, seed=0), plain)
 
 
 @pytest.mark.parametrize(
     "sigmas", [karras(3), list(karras(3)), torch.tensor(karras(3))], ids=["array", "list", "tensor"]
 )
 def test_sigmas_are_anything_that_torch_reads_as_numbers(sigmas):
-    out = sample_sonar_euler_a(model, X, sigmas, disable=True)
+    out = sample_sonar_euler_a(model, X, sigmas, disable=True, seed=0)
     close(out, sample(numpy_denoise, X.numpy(), karras(3), SonarConfig()))
 
 
@@ -248,6 +252,13 @@ def test_bad_input_is_a_typed_error_that_says_what(change, error, message):
         sample_sonar_euler_a(**arguments)
 
 
+@ALL
+@pytest.mark.parametrize("sigmas", [[0.0, 0.0], [-1.0, -2.0], [torch.nan, 1.0], [2.0, torch.inf], []])
+def test_no_schedule_is_a_typed_error_before_any_noise_is_made(name, sigmas):
+    with pytest.raises(ScheduleError):
+        SAMPLERS[name](model, X, torch.tensor(sigmas), disable=True)
+
+
 def test_a_result_too_large_for_float16_is_an_error_and_not_infinity():
     x = torch.full((1, 1, 2, 2), 60000.0, dtype=torch.float16)
     with pytest.raises(NumericError, match=r"largest torch\.float16"):
@@ -265,7 +276,7 @@ def test_nothing_warns():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         for name in SAMPLERS:
-            SAMPLERS[name](model, X.clone().requires_grad_(), SIGMAS, disable=True)
+            SAMPLERS[name](model, X.clone().requires_grad_(), SIGMAS, disable=True, seed=0)
 
 
 @ALL
@@ -276,7 +287,7 @@ def test_it_runs_in_inference_mode_and_on_tensors_made_in_it(name):
         sigma *= 2  # what an inference tensor allows only in its mode, and a view of many only without a gradient
         return model(x, sigma / 2)
 
-    config = SonarConfig(s_churn=1.0)
+    config = SonarConfig(s_churn=1.0, seed=0)
     expected = SAMPLERS[name](model, X, SIGMAS, disable=True, config=config)
     with torch.inference_mode():
         x, sigmas = X.clone(), SIGMAS.clone()
@@ -284,12 +295,81 @@ def test_it_runs_in_inference_mode_and_on_tensors_made_in_it(name):
     assert torch.equal(SAMPLERS[name](scaling, x, sigmas, disable=True, config=config), expected)
 
 
-def test_square_roots_are_kept_but_not_for_ever():
+def test_elementary_functions_are_kept_but_not_for_ever():
     from sonar_sampler import torch as ours
 
-    roots = ours._Roots(torch.float32)
-    values = [float(value) for value in np.float32(range(1, ours._MOST_ROOTS + 100))]
+    kept = ours._Elementary(torch.float32)
+    values = [float(value) for value in np.float32(range(1, ours._MOST_KEPT + 100))]
     for value in values:
-        assert roots[value] == torch.tensor(value).sqrt().item()
-        assert len(roots) <= ours._MOST_ROOTS
-    assert values[-1] in roots
+        assert kept("sqrt", value) == torch.tensor(value).sqrt().item()
+        assert len(kept) <= ours._MOST_KEPT
+    assert ("sqrt", values[-1]) in kept
+    assert kept("log", values[-1]) == torch.tensor(values[-1]).log().item()
+
+
+@ALL
+def test_there_is_a_function_for_each_solver_and_its_doc_says_what_it_is(name):
+    import sonar_sampler.torch as ours
+
+    function = getattr(ours, f"sample_sonar_{name}")
+    assert function is sample_function(name)
+    assert function.__name__ == f"sample_sonar_{name}"
+    assert function.__name__ in ours.__all__
+    assert SOLVERS[name].label in function.__doc__
+    parameters = list(inspect.signature(function).parameters)
+    shared = ["model", "x", "sigmas", "extra_args", "callback", "disable"]
+    assert parameters[: 6 + len(SOLVERS[name].options)] == [*shared, *SOLVERS[name].options]
+    assert {*knobs()} - {"sampler"} <= {*parameters}
+
+
+@ALL
+def test_every_option_of_the_config_is_a_keyword_that_overrides_it(name):
+    options = {
+        "momentum_mode": "classic",
+        "momentum": 0.6,
+        "momentum_hist": 0.5,
+        "momentum_hist_init": "rand_init",
+        "momentum_sign": "neg",
+        "momentum_start": 0,
+        "momentum_stop": 2,
+        "lead_guard": 0.1,
+        "ref_method": "euler",
+        "ref_factor": 0.05,
+        "ref_start": 0,
+        "ref_stop": 1,
+        "eta": 0.8,
+        "s_churn": 1.0,
+        "s_tmin": 0.1,
+        "s_tmax": 9.0,
+        "s_noise": 1.1,
+        "flow": False,
+        "exact_last_step": True,
+        "seed": 3,
+    }
+    assert {*options} == {*knobs()} - {"sampler"}
+    reference = torch.from_numpy(latent(1))
+
+    def out(**given):
+        return SAMPLERS[name](model, X, SIGMAS, disable=True, reference=reference, **given)
+
+    by_config = out(config=SonarConfig(**options))
+    assert torch.equal(out(**options), by_config)
+    assert torch.equal(out(**options, config=SonarConfig(momentum=0.2, seed=9)), by_config)
+    assert torch.equal(out(config=SonarConfig(**options), momentum=None, seed=None), by_config)
+    assert not torch.equal(out(**options | {"momentum": 0.9}), by_config)
+
+
+@ALL
+@pytest.mark.parametrize(("option", "hint"), [("momentun", "did you mean momentum?"), ("sampler", "sampler")])
+def test_an_option_that_there_is_not_is_named(name, option, hint):
+    with pytest.raises(UnknownOptionError, match=f"{option} = .*no such option.*{re.escape(hint)}"):
+        SAMPLERS[name](model, X, SIGMAS, disable=True, **{option: "euler"})
+
+
+def test_the_order_of_the_options_is_k_diffusions():
+    """Hosts give them by position too."""
+    k_diffusion = k_sampling.load()
+    for name in {*NAMES} - {"naive"}:
+        theirs = getattr(k_diffusion, "sample_euler_ancestral" if name == "euler_a" else f"sample_{name}")
+        known = [option for option in inspect.signature(theirs).parameters if option not in ("solver_type", "r")]
+        assert list(inspect.signature(SAMPLERS[name]).parameters)[: len(known)] == known

@@ -11,14 +11,26 @@ import torch
 from torch.utils import _pytree as pytree
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from runs import SAMPLERS as NAMES
 from runs import karras, latent
 from sonar_sampler import SonarConfig
-from sonar_sampler.torch import sample_sonar_euler, sample_sonar_euler_a, sample_sonar_naive
+from sonar_sampler.registry import SOLVERS
+from sonar_sampler.torch import sample_function, sample_sonar_euler, sample_sonar_euler_a
 
-SAMPLERS = [sample_sonar_euler, sample_sonar_euler_a, sample_sonar_naive]
+SAMPLERS = [sample_function(name) for name in NAMES]
 AWAY = torch.device("meta")  # a device that torch knows by name and moves nothing to by itself
 STEPS = 5
 SIGMAS = torch.tensor(karras(STEPS), dtype=torch.float32)
+
+
+def name_of(sampler):
+    return sampler.__name__.removeprefix("sample_sonar_")
+
+
+def calls_in(sampler, steps, ends_at_zero=True):
+    """How often a run calls its model: the step to sigma 0 is Euler's for all that call twice."""
+    calls = SOLVERS[name_of(sampler)].calls
+    return calls * steps - (calls == 2 and ends_at_zero)
 
 
 class Away(torch.Tensor):
@@ -66,7 +78,7 @@ def on_device(sampler, dtype=torch.float32, **arguments):
         return x * 0.5
 
     with Transfers() as device:
-        out = sampler(model, Away(x), SIGMAS, disable=True, **arguments)
+        out = sampler(model, Away(x), SIGMAS, disable=True, **{"seed": 0} | arguments)
         moved = Counter(device.moved)
     assert devices == {(AWAY.type, AWAY.type, dtype)}
     assert (out.device.type, out.dtype) == (AWAY.type, dtype)
@@ -74,20 +86,26 @@ def on_device(sampler, dtype=torch.float32, **arguments):
 
 
 def here(sampler, x, **arguments):
-    return sampler(lambda x, sigma: x * 0.5, x, SIGMAS, disable=True, **arguments)
+    return sampler(lambda x, sigma: x * 0.5, x, SIGMAS, disable=True, **{"seed": 0} | arguments)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.float16])
-def test_a_device_tensor_costs_one_transfer_up_and_one_down_per_step(sampler, dtype):
+def test_a_device_tensor_costs_one_transfer_up_and_one_down_per_call(sampler, dtype):
     out, moved, x = on_device(sampler, dtype)
     # And, once per run: the first latent down, the sigmas and the result up.
-    assert (moved["downs"], moved["ups"]) == (1 + STEPS, 1 + STEPS + 1)
-    assert moved["up"] == x.numel() * (STEPS + 1) + len(x) * len(SIGMAS)
+    calls = calls_in(sampler, STEPS)
+    assert (moved["downs"], moved["ups"]) == (1 + calls, 1 + calls + 1)
+    # Two noises and the second call are at levels of the solver's own.
+    own_levels = 5 * (STEPS - 1) if name_of(sampler) == "dpmpp_sde" else 0
+    assert moved["up"] == x.numel() * (calls + 1) + len(x) * (len(SIGMAS) + own_levels)
     assert torch.equal(out, here(sampler, x))
 
 
-@pytest.mark.parametrize("sampler", [sample_sonar_euler_a, sample_sonar_naive])
+DRAWING = [sampler for sampler in SAMPLERS if SOLVERS[name_of(sampler)].noise in ("independent", "brownian", "private")]
+
+
+@pytest.mark.parametrize("sampler", DRAWING)
 def test_answer_and_host_noise_come_down_together(sampler):
     draws = []
 
@@ -96,11 +114,21 @@ def test_answer_and_host_noise_come_down_together(sampler):
         return Away(draws[-1])
 
     out, moved, x = on_device(sampler, noise_sampler=noise_sampler)
-    assert len(draws) in (STEPS - 1, STEPS)
-    assert (moved["downs"], moved["ups"]) == (1 + STEPS, 1 + STEPS + 1)
-    assert moved["down"] == x.numel() * (1 + STEPS + len(draws))
+    calls = calls_in(sampler, STEPS)
+    assert len(draws) == (STEPS if name_of(sampler) == "naive" else calls - 1)
+    assert (moved["downs"], moved["ups"]) == (1 + calls, 1 + calls + 1)
+    assert moved["down"] == x.numel() * (1 + calls + len(draws))
     again = iter(draws)
     assert torch.equal(out, here(sampler, x, noise_sampler=lambda *_: next(again)))
+
+
+def test_k_diffusions_own_noise_is_drawn_on_the_device_and_comes_down_with_the_answer():
+    torch.manual_seed(3)
+    out, moved, x = on_device(sample_sonar_euler_a, seed=None)
+    assert (moved["downs"], moved["ups"]) == (1 + STEPS, 1 + STEPS + 1)
+    assert moved["down"] == x.numel() * (1 + STEPS + STEPS - 1)
+    torch.manual_seed(3)
+    assert torch.equal(out, here(sample_sonar_euler_a, x, seed=None))
 
 
 def test_noise_from_another_device_than_the_answers_is_fine():
@@ -132,9 +160,11 @@ def test_a_cpu_latent_is_stepped_in_place_and_the_result_lies_there_too(sampler,
         addresses.append(x.data_ptr())
         return x * 0.5
 
-    out = sampler(model, x, torch.linspace(9, 1, 12), disable=True)
-    assert len(addresses) == 11
-    assert set(addresses) == {out.data_ptr()}
+    out = sampler(model, x, torch.linspace(9, 1, 12), disable=True, seed=0)
+    calls = SOLVERS[name_of(sampler)].calls
+    assert len(addresses) == calls_in(sampler, 11, ends_at_zero=False)
+    assert set(addresses[::calls]) == {out.data_ptr()}
+    assert len(set(addresses)) == calls
     assert x.data_ptr() not in addresses
 
 
@@ -143,23 +173,23 @@ def test_answers_and_noise_on_the_cpu_are_read_where_they_lie(sampler, monkeypat
     """The arrays that the core is fed have the addresses of the host's tensors."""
     from sonar_sampler import torch as ours
 
-    fed, given, sample_for = [], [], ours.sample_for
+    fed, given, run_for = [], [], ours.run_for
 
     class Watched:
         def __init__(self, host):
-            self._host = host
+            self._host, self.begin = host, host.begin
 
         def denoise(self, *args):
             answer, noise = self._host.denoise(*args)
             fed.extend(array.ctypes.data for array in (answer, noise) if array is not None)
             return answer, noise
 
-        def noise(self, step):
-            noise = self._host.noise(step)
+        def noise(self, *levels):
+            noise = self._host.noise(*levels)
             fed.append(noise.ctypes.data)
             return noise
 
-    monkeypatch.setattr(ours, "sample_for", lambda host, *args, **options: sample_for(Watched(host), *args, **options))
+    monkeypatch.setattr(ours, "run_for", lambda host, *args, **options: run_for(Watched(host), *args, **options))
 
     def keep(tensor):
         given.append(tensor)
@@ -170,7 +200,7 @@ def test_answers_and_noise_on_the_cpu_are_read_where_they_lie(sampler, monkeypat
     noise_sampler = lambda *_: keep(torch.randn_like(x))  # noqa: E731
     sampler(lambda x, s: keep(x * 0.5), x, SIGMAS, disable=True, noise_sampler=noise_sampler, config=config)
     assert fed == [tensor.data_ptr() for tensor in given]
-    assert len(fed) >= 2 * STEPS - 1
+    assert len(fed) >= (STEPS if name_of(sampler) == "dpmpp_2m" else 2 * STEPS - 1)
 
 
 def test_a_model_may_write_to_the_sigmas_it_was_given():
@@ -181,7 +211,7 @@ def test_a_model_may_write_to_the_sigmas_it_was_given():
 
     told = []
     x = torch.from_numpy(latent())
-    out = sample_sonar_euler_a(model, x, SIGMAS, disable=True)
+    out = sample_sonar_euler_a(model, x, SIGMAS, disable=True, seed=0)
     assert torch.equal(torch.stack(told), SIGMAS[:-1].unsqueeze(1).expand(STEPS, 2))
     assert torch.equal(out, here(sample_sonar_euler_a, x))
 
