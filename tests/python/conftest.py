@@ -18,5 +18,12 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
+def pytest_collection_modifyitems(items):
+    """The web UI's test host takes seconds to start: with several workers one has it and all of its tests."""
+    for item in items:
+        if "test_host" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("webui"))
+
+
 def pytest_terminal_summary(terminalreporter):
     left_out.report(terminalreporter)
