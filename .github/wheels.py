@@ -1,6 +1,6 @@
 """Lists the wheels of a release for `install.py`: `python .github/wheels.py FOLDER ADDRESS > wheels.json`.
 
-FOLDER holds the wheels, which will be found at ADDRESS/NAME; the checkout must be the one they were built from.
+FOLDER holds the wheels, which will be found at ADDRESS/NAME. A wheel of other sources than this checkout is an error.
 """
 
 import hashlib
@@ -15,15 +15,13 @@ import install
 
 def listing(folder: Path, address: str) -> dict[str, object]:
     """The contents of wheels.json."""
-    wheels = [
-        {
-            "name": wheel.name,
-            "url": f"{address.rstrip('/')}/{wheel.name}",
-            "sha256": hashlib.sha256(wheel.read_bytes()).hexdigest(),
-        }
-        for wheel in sorted(folder.glob("*.whl"))
-    ]
-    return {"release": install.release(), "wheels": wheels}
+    wheels = []
+    for wheel in sorted(folder.glob("*.whl")):
+        content = wheel.read_bytes()
+        install.core_of(content, wheel.name)
+        url = f"{address.rstrip('/')}/{wheel.name}"
+        wheels.append({"name": wheel.name, "url": url, "sha256": hashlib.sha256(content).hexdigest()})
+    return {"source": install.source(), "wheels": wheels}
 
 
 if __name__ == "__main__":

@@ -11,7 +11,8 @@ import sys
 import numpy as np
 
 from sonar_sampler import SonarConfig
-from sonar_sampler.cli.job import Job, prepare_reference
+from sonar_sampler.cli.job import Job
+from sonar_sampler.cli.reference import prepare_reference
 
 PROMPT = "mountains sunset"
 REFERENCE = Job("sea night", config=SonarConfig(seed=3))

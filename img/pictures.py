@@ -1,12 +1,16 @@
 """Makes the README's pictures: `make pictures`."""
 
+import tempfile
 from pathlib import Path
 
 from sonar_sampler import SonarConfig
 from sonar_sampler.cli.contact import contact_sheet
 from sonar_sampler.cli.grid import run_grid
-from sonar_sampler.cli.job import Job, prepare_reference
-from sonar_sampler.cli.sheet import sheet
+from sonar_sampler.cli.job import Job
+from sonar_sampler.cli.recipe import GRID, Recipe
+from sonar_sampler.cli.reference import prepare_reference
+from sonar_sampler.cli.report import Report
+from sonar_sampler.cli.sheet import Layout, sheet
 
 HERE = Path(__file__).parent
 
@@ -14,12 +18,9 @@ HERE = Path(__file__).parent
 def main() -> None:
     """Writes grid.png, steps.png and reference.png beside this file."""
     job = Job("mountains sunset", config=SonarConfig(seed=7))
-    grid, _ = run_grid(job, [0.6, 0.75, 0.9], [0.5, 0.7, 0.9], HERE / "out")
-    grid.replace(HERE / "grid.png")
-    for cell in grid.with_suffix("").iterdir():
-        cell.unlink()
-    grid.with_suffix("").rmdir()
-    (HERE / "out").rmdir()
+    searched = {"momentum": (0.6, 0.75, 0.9), "momentum_hist": (0.5, 0.7, 0.9)}
+    with tempfile.TemporaryDirectory(dir=HERE) as folder:
+        run_grid(Recipe(job, GRID, searched), Path(folder), Report(quiet=True)).path.replace(HERE / "grid.png")
 
     run = Job("mountains sunset", config=SonarConfig("euler", momentum=0.75, seed=7))
     contact_sheet(run, lambda _: None).save(HERE / "steps.png", optimize=True)
@@ -31,7 +32,8 @@ def main() -> None:
         for factor in factors
     ]
     labels = [f"factor {factor:g}" for factor in factors]
-    sheet([[*pulled, reference]], [""], [*labels, "the reference"], "", 200).save(HERE / "reference.png", optimize=True)
+    layout = Layout([""], [*labels, "the reference"], "", 200)
+    sheet([[*pulled, reference]], layout).save(HERE / "reference.png", optimize=True)
 
 
 main()

@@ -1,4 +1,4 @@
-"""The Sonar script of the webui, which runs every file of this folder: all of it is in the installed package."""
+"""The Sonar script of the webui, which runs every file of this folder: all of it is in the package."""
 
 import importlib.util
 from pathlib import Path
@@ -9,7 +9,7 @@ from modules import scripts
 _spec = importlib.util.spec_from_file_location("sonar_install", Path(__file__).resolve().parents[1] / "install.py")
 _install = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_install)
-_problem = _install.problem()
+_problem = _install.load()
 
 if _problem is None:
     from sonar_sampler.hosts import webui

@@ -53,8 +53,8 @@ pub enum Error {
         sigma: f64,
         /// Which images of the batch.
         images: Vec<usize>,
-        /// Which number was it.
-        cause: &'static str,
+        /// What came of it.
+        cause: String,
     },
 }
 

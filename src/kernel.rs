@@ -1,217 +1,242 @@
-//! The loops over the numbers of a latent, compiled for what a step needs and for the processor's widest vectors.
+//! The loops over the numbers of a latent: generic over the formula and the direction, compiled for the processor's
+//! widest vectors.
 //!
-//! They work in place: a latent that lies elsewhere is copied to where the next one goes, block by block, so that the
-//! copy is still in the cache when it is stepped.
+//! They work in place, on pieces small enough for the first-level cache: a latent that lies elsewhere is copied to
+//! where the next one goes, then stepped, pulled and noised, one loop after the other.
 
-use crate::guidance::{Look, Pull};
-use crate::method::{Added, Plan};
-use crate::moments::{BLOCK, Moments};
-use crate::momentum::Momentum;
+use crate::direction::{Direction, OfImage, Plain};
+use crate::pull::{Look, Pull};
 use crate::real::Real;
 use crate::simd;
-use crate::update::{Arrays, History, Part, Step};
+use crate::formula::{Form, Formula, Point};
+use crate::solver::Added;
+use crate::step::Arrays;
 
-/// The coefficients of the loop.
-struct Kernel<T> {
-    sigma_hat: T,
-    dt: T,
-    momentum: Momentum<T>,
-    pull: (Pull<T>, Look<T>),
-    rescale: T,
-    added: Added<T>,
+/// Numbers of a piece. A loop of a length known to the compiler has no remainder, whose numbers would take up
+/// registers; a shorter last piece is padded.
+const PIECE: usize = 512;
+
+/// What one pass over a part of an image does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pass<T> {
+    /// The formula of the move and its length, unless the latent stays.
+    pub(crate) advance: Option<Advance<T>>,
+    /// The pull towards the reference after it.
+    pub(crate) pull: Option<(Pull<T>, Look<T>)>,
+    /// Factor on the latent before the noise is added.
+    pub(crate) rescale: T,
+    /// The noise after that.
+    pub(crate) noise: Option<Added<T>>,
+    /// Whether the answer becomes the older one.
+    pub(crate) keeps_answer: bool,
 }
 
-const UNTOUCHED: u8 = 0;
-const BEGINS: u8 = 1;
-const BLENDS: u8 = 2;
-
-/// No noise.
-const SILENT: u8 = 0;
-/// Noise, with `rescale` and `s_noise` 1: to multiply by 1 changes no bit, and costs a tenth of the loop.
-const PLAIN: u8 = 1;
-/// Noise with all its factors.
-const SCALED: u8 = 2;
-
-/// The step of one part, in a loop made for what it needs; whether a number of the new latent is not finite.
-pub(crate) fn pass<T: Real>(step: &Step<'_, T>, part: Part<'_, T>, pull: Option<(Pull<T>, Look<T>)>) -> bool {
-    let Part { image, arrays, moments } = part;
-    let Plan { sigma_hat, sigma_to, rescale, noise, .. } = *step.plan;
-    let nothing = (Pull::Linear { keep: T::one(), f: T::zero() }, Look { mean: T::zero(), std: T::zero() });
-    let kernel = Kernel {
-        sigma_hat,
-        dt: sigma_to - sigma_hat,
-        momentum: step.momentum[image % step.momentum.len()],
-        pull: pull.unwrap_or(nothing),
-        rescale,
-        added: noise.unwrap_or(Added { s_noise: T::zero(), scale: T::zero() }),
-    };
-    let noise = match arrays.noise {
-        [] => SILENT,
-        _ if rescale == T::one() && kernel.added.s_noise == T::one() => PLAIN,
-        _ => SCALED,
-    };
-    let (pulls, records) = (pull.is_some(), !arrays.momentum_d.is_empty());
-    macro_rules! choose {
-        ($history:ident, $($is:pat => $noise:ident;)*) => {
-            match (noise, pulls, records) {
-                $(
-                    ($is, false, false) => choose!($history, $noise, false, false),
-                    ($is, false, true) => choose!($history, $noise, false, true),
-                    ($is, true, false) => choose!($history, $noise, true, false),
-                    ($is, true, true) => choose!($history, $noise, true, true),
-                )*
-            }
-        };
-        ($history:ident, $noise:ident, $pulls:literal, $records:literal) => {
-            simd::widest(
-                #[inline(always)]
-                || fused::<T, $history, $noise, $pulls, $records>(&kernel, arrays, moments),
-            )
-        };
-        ($history:ident) => {
-            choose!($history, SILENT => SILENT; PLAIN => PLAIN; _ => SCALED;)
-        };
-    }
-    match step.history {
-        History::Untouched => choose!(UNTOUCHED),
-        History::Begins => choose!(BEGINS),
-        History::Blends => choose!(BLENDS),
-    }
+/// A move along a direction.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Advance<T> {
+    pub(crate) form: Form<T>,
+    pub(crate) sigma_hat: T,
+    pub(crate) dt: T,
+    pub(crate) direction: OfImage<T>,
 }
 
-/// The loop; block by block, so that a block's moments are taken while it is in the cache.
-#[inline(always)]
-fn fused<T: Real, const HISTORY: u8, const NOISE: u8, const PULL: bool, const RECORD: bool>(
-    kernel: &Kernel<T>,
-    mut arrays: Arrays<'_, T>,
-    moments: &mut [Moments],
-) -> bool {
+/// Makes the pass; whether a number of the new latent is not finite.
+pub(crate) fn pass<T: Real>(pass: &Pass<T>, mut arrays: Arrays<'_, T>) -> bool {
     let mut alarm = T::Alarm::default();
-    let mut moments = moments.iter_mut();
-    while !arrays.out.is_empty() {
-        let n = arrays.out.len().min(BLOCK);
-        let block = arrays.first(n);
-        if !block.x.is_empty() {
-            block.out.copy_from_slice(block.x);
-        }
-        // A loop of a length known to the compiler has no remainder, whose numbers would take up registers.
-        let bits = if n == BLOCK {
-            numbers::<T, HISTORY, NOISE, PULL, RECORD>(kernel, block, BLOCK, moments.next())
-        } else {
-            numbers::<T, HISTORY, NOISE, PULL, RECORD>(kernel, block, n, moments.next())
-        };
-        alarm = alarm | bits;
+    while arrays.out.len() >= PIECE {
+        alarm = alarm | piece(pass, arrays.first(PIECE));
+    }
+    if !arrays.out.is_empty() {
+        let mut padding = Padding::of(&arrays);
+        alarm = alarm | piece(pass, padding.arrays(&arrays));
+        padding.unload(arrays);
     }
     T::rings(alarm)
 }
 
-/// The loop over a block of `n` numbers.
-#[inline(always)]
-fn numbers<T: Real, const HISTORY: u8, const NOISE: u8, const PULL: bool, const RECORD: bool>(
-    kernel: &Kernel<T>,
-    block: Arrays<'_, T>,
-    n: usize,
-    moments: Option<&mut Moments>,
-) -> T::Alarm {
-    let Arrays { denoised, noise, reference, history, momentum_d, out, .. } = block;
-    // Slices of one length, so that the compiler drops the bounds checks and vectorises the loop.
-    let (denoised, out) = (&denoised[..n], &mut out[..n]);
-    let noise = if NOISE == SILENT { denoised } else { &noise[..n] };
-    let reference = if PULL { &reference[..n] } else { denoised };
-    let history = if HISTORY == UNTOUCHED { &mut [] } else { &mut history[..n] };
-    let momentum_d = if RECORD { &mut momentum_d[..n] } else { &mut [] };
-    let mut alarm = T::Alarm::default();
-    for i in 0..n {
-        let x = out[i];
-        let d = (x - denoised[i]) / kernel.sigma_hat;
-        let m = match HISTORY {
-            UNTOUCHED => d,
-            BEGINS => {
-                let m = kernel.momentum.correct(d, T::zero());
-                history[i] = m;
-                m
-            }
-            _ => {
-                let m = kernel.momentum.correct(d, history[i]);
-                history[i] = kernel.momentum.blend(history[i], m);
-                m
-            }
-        };
-        if RECORD {
-            momentum_d[i] = m;
-        }
-        let mut y = x + m * kernel.dt;
-        if PULL {
-            let (pull, look) = kernel.pull;
-            y = pull.apply(y, look.shift(reference[i]));
-        }
-        y = match NOISE {
-            SILENT => y,
-            PLAIN => y + noise[i] * kernel.added.scale,
-            _ => y * kernel.rescale + noise[i] * kernel.added.s_noise * kernel.added.scale,
-        };
-        alarm = alarm | y.alarm();
-        out[i] = y;
+/// The loops over one piece of [`PIECE`] numbers.
+fn piece<T: Real>(pass: &Pass<T>, mut piece: Arrays<'_, T>) -> T::Alarm {
+    if !piece.x.is_empty() {
+        piece.out.copy_from_slice(piece.x);
     }
-    if let Some(moments) = moments {
-        *moments = Moments::of_block(out);
+    let mut alarm = T::Alarm::default();
+    if let Some(advance) = &pass.advance {
+        if !piece.momentum_d.is_empty() {
+            record(advance, &mut piece);
+        }
+        alarm = advanced(advance, &mut piece);
+    }
+    if let Some((pull, look)) = pass.pull {
+        alarm = pulled(pull, look, &mut piece);
+    }
+    if let Some(noise) = pass.noise {
+        alarm = noised(pass.rescale, noise, &mut piece);
+    }
+    if pass.keeps_answer {
+        piece.older.copy_from_slice(piece.denoised);
     }
     alarm
 }
 
-/// `out = x + noise * s_noise * scale`; whether a number is not finite.
-pub(crate) fn churn<T: Real>(added: Added<T>, arrays: Arrays<'_, T>) -> bool {
-    let Arrays { x, noise, out, .. } = arrays;
-    if !x.is_empty() {
-        out.copy_from_slice(x);
+/// Chooses the loop of a move.
+fn advanced<T: Real>(advance: &Advance<T>, piece: &mut Arrays<'_, T>) -> T::Alarm {
+    match (advance.form, advance.direction) {
+        (Form::Euler(form), OfImage::Lead(lead)) => stepped(form, lead, advance, piece),
+        (Form::Euler(form), direction) => directed(form, direction, advance, piece),
+        (Form::Derivatives(form), direction) => directed(form, direction, advance, piece),
+        (Form::Exponential(form), direction) => directed(form, direction, advance, piece),
+        (Form::Multistep(form), direction) => directed(form, direction, advance, piece),
+        (Form::MultistepSde(form), direction) => directed(form, direction, advance, piece),
     }
+}
+
+fn directed<T: Real, F: Formula<T>>(
+    form: F,
+    direction: OfImage<T>,
+    advance: &Advance<T>,
+    piece: &mut Arrays<'_, T>,
+) -> T::Alarm {
+    match direction {
+        OfImage::Classic(factors) => stepped(form, factors, advance, piece),
+        // A configuration that leads with a solver of second order is refused.
+        OfImage::Plain | OfImage::Lead(_) => stepped(form, Plain, advance, piece),
+    }
+}
+
+fn stepped<T: Real, F: Formula<T>, D: Direction<T>>(
+    form: F,
+    direction: D,
+    advance: &Advance<T>,
+    piece: &mut Arrays<'_, T>,
+) -> T::Alarm {
+    let (sigma_hat, dt) = (advance.sigma_hat, advance.dt);
+    let Arrays { denoised, older, history, out, .. } = piece;
     simd::widest(
         #[inline(always)]
         || {
+            // Slices of one length, known to the compiler: no bounds checks.
+            let (denoised, out) = (&denoised[..PIECE], &mut out[..PIECE]);
+            let older = if F::OLDER { &older[..PIECE] } else { denoised };
+            let history = if D::HISTORY { &mut history[..PIECE] } else { &mut [] };
             let mut alarm = T::Alarm::default();
-            for (out, &noise) in out.iter_mut().zip(noise) {
-                *out = *out + noise * added.s_noise * added.scale;
-                alarm = alarm | out.alarm();
+            for i in 0..PIECE {
+                let h = if D::HISTORY { history[i] } else { T::zero() };
+                let point = Point { x: out[i], denoised: denoised[i], older: older[i] };
+                let (x, h) = direction.step(form, point, h, sigma_hat, dt);
+                if D::HISTORY {
+                    history[i] = h;
+                }
+                alarm = alarm | x.alarm();
+                out[i] = x;
             }
-            T::rings(alarm)
+            alarm
         },
     )
 }
 
-/// The second pass of linear guidance, over the latent that the first one left in `out`.
-pub(crate) fn pull_pass<T: Real>(
-    plan: &Plan<T>,
-    arrays: Arrays<'_, T>,
-    pull: Pull<T>,
-    look: Look<T>,
-) -> bool {
+fn pulled<T: Real>(pull: Pull<T>, look: Look<T>, piece: &mut Arrays<'_, T>) -> T::Alarm {
+    let Arrays { reference, out, .. } = piece;
     simd::widest(
         #[inline(always)]
-        || pulled(plan, arrays, pull, look),
+        || {
+            let (reference, out) = (&reference[..PIECE], &mut out[..PIECE]);
+            let mut alarm = T::Alarm::default();
+            for i in 0..PIECE {
+                let x = pull.apply(out[i], look.shift(reference[i]));
+                alarm = alarm | x.alarm();
+                out[i] = x;
+            }
+            alarm
+        },
     )
 }
 
-#[inline(always)]
-fn pulled<T: Real>(plan: &Plan<T>, arrays: Arrays<'_, T>, pull: Pull<T>, look: Look<T>) -> bool {
-    let Arrays { noise, reference, out, .. } = arrays;
-    let mut alarm = T::Alarm::default();
-    let mut put = |out: &mut T, y: T| {
-        alarm = alarm | y.alarm();
-        *out = y;
-    };
-    match plan.noise {
-        Some(Added { s_noise, scale }) => {
-            for ((out, &r), &noise) in out.iter_mut().zip(reference).zip(noise) {
-                let y = pull.apply(*out, look.shift(r));
-                put(out, y * plan.rescale + noise * s_noise * scale);
+fn noised<T: Real>(rescale: T, added: Added<T>, piece: &mut Arrays<'_, T>) -> T::Alarm {
+    let Arrays { noise, out, .. } = piece;
+    let [first, second, third] = added.factors;
+    // To multiply by 1 changes no bit, and costs a third of the loop.
+    let single = rescale == T::one() && first == T::one() && third == T::one();
+    simd::widest(
+        #[inline(always)]
+        || {
+            let (noise, out) = (&noise[..PIECE], &mut out[..PIECE]);
+            let mut alarm = T::Alarm::default();
+            if single {
+                for i in 0..PIECE {
+                    out[i] = out[i] + noise[i] * second;
+                    alarm = alarm | out[i].alarm();
+                }
+            } else {
+                for i in 0..PIECE {
+                    out[i] = out[i] * rescale + noise[i] * first * second * third;
+                    alarm = alarm | out[i].alarm();
+                }
             }
+            alarm
+        },
+    )
+}
+
+/// Writes down the corrected derivative. Only hosts that show it want that, so its loop is not made fast.
+fn record<T: Real>(advance: &Advance<T>, piece: &mut Arrays<'_, T>) {
+    for i in 0..PIECE {
+        let number = |values: &[T]| values.get(i).copied().unwrap_or_else(T::zero);
+        let point = Point { x: piece.out[i], denoised: piece.denoised[i], older: number(piece.older) };
+        piece.momentum_d[i] = corrected(advance, point, number(piece.history));
+    }
+}
+
+fn corrected<T: Real>(advance: &Advance<T>, point: Point<T>, history: T) -> T {
+    let sigma_hat = advance.sigma_hat;
+    match (advance.form, advance.direction) {
+        (Form::Euler(form), OfImage::Lead(lead)) => lead.derivative(form, point, history, sigma_hat).0,
+        (form, OfImage::Classic(factors)) => factors.correct(form.derivative(point, sigma_hat), history),
+        (form, _) => form.derivative(point, sigma_hat),
+    }
+}
+
+/// A last piece, padded with zeros to a whole one.
+struct Padding<T> {
+    numbers: [[T; PIECE]; 8],
+}
+
+impl<T: Real> Padding<T> {
+    fn of(rest: &Arrays<'_, T>) -> Self {
+        let mut numbers = [[T::zero(); PIECE]; 8];
+        let arrays: [&[T]; 8] = [
+            rest.x, rest.denoised, rest.noise, rest.reference, rest.older, rest.history, rest.momentum_d, rest.out,
+        ];
+        for (padded, values) in numbers.iter_mut().zip(arrays) {
+            padded[..values.len()].copy_from_slice(values);
         }
-        None => {
-            for (out, &r) in out.iter_mut().zip(reference) {
-                let y = pull.apply(*out, look.shift(r));
-                put(out, y);
-            }
+        Self { numbers }
+    }
+
+    /// The padded arrays; those that `rest` has not are empty.
+    fn arrays(&mut self, rest: &Arrays<'_, T>) -> Arrays<'_, T> {
+        fn whole(is_there: bool) -> usize {
+            if is_there { PIECE } else { 0 }
+        }
+        let [x, denoised, noise, reference, older, history, momentum_d, out] = &mut self.numbers;
+        Arrays {
+            x: &x[..whole(!rest.x.is_empty())],
+            denoised: &denoised[..whole(!rest.denoised.is_empty())],
+            noise: &noise[..whole(!rest.noise.is_empty())],
+            reference: &reference[..whole(!rest.reference.is_empty())],
+            older: &mut older[..whole(!rest.older.is_empty())],
+            history: &mut history[..whole(!rest.history.is_empty())],
+            momentum_d: &mut momentum_d[..whole(!rest.momentum_d.is_empty())],
+            out: &mut out[..],
         }
     }
-    T::rings(alarm)
+
+    /// Copies what was written back to `rest`.
+    fn unload(&self, rest: Arrays<'_, T>) {
+        let [.., older, history, momentum_d, out] = &self.numbers;
+        let written = [rest.older, rest.history, rest.momentum_d, rest.out];
+        for (values, padded) in written.into_iter().zip([older, history, momentum_d, out]) {
+            let n = values.len();
+            values.copy_from_slice(&padded[..n]);
+        }
+    }
 }

@@ -50,16 +50,22 @@ impl Moments {
         }
     }
 
-    /// The mean, rounded to the latent's dtype.
+    /// The mean.
     #[must_use]
-    pub fn mean<T: Real>(self) -> T {
-        T::of(self.mean)
+    pub fn mean(self) -> f64 {
+        self.mean
     }
 
-    /// The standard deviation with the n - 1 denominator, rounded to the latent's dtype; NaN for one number.
+    /// The standard deviation with the n - 1 denominator; NaN for one number.
     #[must_use]
-    pub fn std<T: Real>(self) -> T {
-        T::of((self.deviations2 / (self.count - 1.0)).sqrt())
+    pub fn std(self) -> f64 {
+        (self.deviations2 / (self.count - 1.0)).sqrt()
+    }
+
+    /// The root of the mean square.
+    #[must_use]
+    pub fn rms(self) -> f64 {
+        (self.mean * self.mean + self.deviations2 / self.count).sqrt()
     }
 }
 
@@ -95,6 +101,6 @@ mod tests {
     fn a_large_offset_does_not_drown_a_small_spread() {
         let values: Vec<f64> = (0..10_000).map(|i| 1e8 + f64::from(i % 2) * 1e-3).collect();
         let moments = Moments::of(&values);
-        assert!((moments.std::<f64>() / 5.000_250e-4 - 1.0).abs() < 1e-4, "{moments:?}");
+        assert!((moments.std() / 5.000_250e-4 - 1.0).abs() < 1e-4, "{moments:?}");
     }
 }

@@ -7,7 +7,6 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 
-use crate::momentum::Sign;
 use crate::real::Real;
 
 /// What a draw is for; a part of the key.
@@ -21,6 +20,8 @@ pub enum Purpose {
     Sign = 3,
     /// The latent that a run starts from.
     Initial = 4,
+    /// Noise that a sampler adds a second time in a step.
+    StepAgain = 5,
 }
 
 fn stream(seed: u64, step: usize, purpose: Purpose) -> ChaCha8Rng {
@@ -47,8 +48,8 @@ pub fn fill_batch<T: Real>(batch: &mut [T], seeds: &[u64], step: usize, purpose:
     }
 }
 
-/// The random sign of an image at a step: a fair coin.
+/// A fair coin of an image at a step.
 #[must_use]
-pub fn random_sign(seed: u64, step: usize) -> Sign {
-    if stream(seed, step, Purpose::Sign).next_u32() & 1 == 0 { Sign::Pos } else { Sign::Neg }
+pub fn coin(seed: u64, step: usize) -> bool {
+    stream(seed, step, Purpose::Sign).next_u32() & 1 == 0
 }

@@ -4,8 +4,6 @@ use std::ops::BitOr;
 
 use num_traits::Float;
 
-use crate::config::Config;
-use crate::method::{Method, Plan, Span};
 use crate::simd;
 
 /// `f32` or `f64`. Every operation rounds once; nothing is fused.
@@ -18,9 +16,6 @@ pub trait Real: Float + Send + Sync + std::fmt::Debug + 'static {
 
     /// Rounds a configuration number to this type.
     fn of(value: f64) -> Self;
-
-    /// The coefficients of one step of `method`, computed in this type.
-    fn plan(method: &Method, config: &Config, span: Span<'_, Self>) -> Plan<Self>;
 
     /// This number as `f64`, exactly.
     fn wide(self) -> f64;
@@ -36,10 +31,6 @@ pub trait Real: Float + Send + Sync + std::fmt::Debug + 'static {
 impl Real for f32 {
     const NAME: &'static str = "float32";
     type Alarm = u32;
-
-    fn plan(method: &Method, config: &Config, span: Span<'_, Self>) -> Plan<Self> {
-        (method.plan_f32)(config, span)
-    }
 
     #[expect(clippy::cast_possible_truncation, reason = "rounding is the purpose")]
     fn of(value: f64) -> Self {
@@ -64,10 +55,6 @@ impl Real for f32 {
 impl Real for f64 {
     const NAME: &'static str = "float64";
     type Alarm = u64;
-
-    fn plan(method: &Method, config: &Config, span: Span<'_, Self>) -> Plan<Self> {
-        (method.plan_f64)(config, span)
-    }
 
     fn of(value: f64) -> Self {
         value

@@ -1,4 +1,4 @@
-//! Noise schedules: sigmas, the ancestral split of a step, ranges of steps.
+//! Noise schedules: sigmas, the ancestral split of a step, elementary functions of its numbers.
 
 use crate::error::{Error, Result};
 use crate::real::Real;
@@ -6,7 +6,7 @@ use crate::real::Real;
 /// Checks that `sigmas` is a schedule: one value or more, finite, at least 0, no step from 0.
 ///
 /// Neighbours may be equal, the last value need not be 0, and a rising schedule (inversion) is a schedule;
-/// a method may refuse one ([`crate::method::Method::check`]). A single value means no step.
+/// a solver may refuse one. A single value means no step.
 ///
 /// # Errors
 /// [`Error::Schedule`] with the position and the value.
@@ -29,11 +29,77 @@ pub fn validate(sigmas: &[f64]) -> Result<()> {
     Ok(())
 }
 
-/// The square root for the numbers of a schedule: `&T::sqrt`, or a host's own.
+/// The elementary functions of a schedule's numbers: a host's own, or [`Elementary::own`].
 ///
-/// A host that computes its schedule with a library whose square root is not correctly rounded (MKL's, on some
-/// processors, is off by the last bit one time in seven) gets the host's bits only with the host's root.
-pub type Sqrt<'a, T> = &'a dyn Fn(T) -> T;
+/// A host that computes its schedule with a library whose functions are not correctly rounded (MKL's square root, on
+/// some processors, is off by the last bit one time in seven) gets the host's bits only with the host's functions.
+#[derive(Clone, Copy)]
+pub struct Elementary<'a, T>(&'a dyn Fn(Function, T) -> T);
+
+/// An elementary function of one number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Function {
+    /// The square root.
+    Sqrt,
+    /// The exponential function.
+    Exp,
+    /// The natural logarithm.
+    Log,
+    /// exp(x) - 1, without cancellation near 0.
+    Expm1,
+}
+
+impl Function {
+    /// Its name in torch and numpy.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Sqrt => "sqrt",
+            Self::Exp => "exp",
+            Self::Log => "log",
+            Self::Expm1 => "expm1",
+        }
+    }
+}
+
+impl<'a, T: Real> Elementary<'a, T> {
+    /// A host's functions.
+    pub fn of_host(call: &'a dyn Fn(Function, T) -> T) -> Self {
+        Self(call)
+    }
+
+    /// Computed in double precision and rounded once, by code that is the same on every system.
+    pub fn own() -> Self {
+        Self(&|function, value: T| {
+            T::of(match function {
+                Function::Sqrt => value.wide().sqrt(),
+                Function::Exp => libm::exp(value.wide()),
+                Function::Log => libm::log(value.wide()),
+                Function::Expm1 => libm::expm1(value.wide()),
+            })
+        })
+    }
+
+    /// The square root.
+    pub fn sqrt(&self, value: T) -> T {
+        (self.0)(Function::Sqrt, value)
+    }
+
+    /// The exponential function.
+    pub fn exp(&self, value: T) -> T {
+        (self.0)(Function::Exp, value)
+    }
+
+    /// The natural logarithm.
+    pub fn log(&self, value: T) -> T {
+        (self.0)(Function::Log, value)
+    }
+
+    /// exp(value) - 1.
+    pub fn expm1(&self, value: T) -> T {
+        (self.0)(Function::Expm1, value)
+    }
+}
 
 /// The two parts of an ancestral step: down to `sigma_down` without noise, then up again by fresh noise.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -51,15 +117,15 @@ pub struct AncestralSplit<T> {
 /// `sigma_up = min(sigma_next, eta sqrt(sigma_next^2 (sigma^2 - sigma_next^2) / sigma^2))`,
 /// `sigma_down = sqrt(sigma_next^2 - sigma_up^2)`, as `get_ancestral_step` of k-diffusion, which
 /// writes the variance of Song et al., "Denoising Diffusion Implicit Models" (2020), eq. 16, in sigmas.
-pub fn ancestral_split<T: Real>(sigma: T, sigma_next: T, eta: f64, sqrt: Sqrt<'_, T>) -> AncestralSplit<T> {
+pub fn ancestral_split<T: Real>(sigma: T, sigma_next: T, eta: f64, elementary: Elementary<'_, T>) -> AncestralSplit<T> {
     if eta == 0.0 {
         return AncestralSplit { sigma_down: sigma_next, rescale: T::one(), sigma_up: T::zero() };
     }
     let (from2, to2) = (sigma * sigma, sigma_next * sigma_next);
-    let up = T::of(eta) * sqrt(to2 * (from2 - to2) / from2);
+    let up = T::of(eta) * elementary.sqrt(to2 * (from2 - to2) / from2);
     // `min` as Python's: NaN must not be replaced by the other number.
     let sigma_up = if up < sigma_next || up.is_nan() { up } else { sigma_next };
-    let sigma_down = sqrt(to2 - sigma_up * sigma_up);
+    let sigma_down = elementary.sqrt(to2 - sigma_up * sigma_up);
     AncestralSplit { sigma_down, rescale: T::one(), sigma_up }
 }
 
@@ -72,7 +138,7 @@ pub fn ancestral_split_flow<T: Real>(
     sigma: T,
     sigma_next: T,
     eta: f64,
-    sqrt: Sqrt<'_, T>,
+    elementary: Elementary<'_, T>,
 ) -> AncestralSplit<T> {
     let one = T::one();
     let ratio = one + (sigma_next / sigma - one) * T::of(eta);
@@ -83,38 +149,6 @@ pub fn ancestral_split_flow<T: Real>(
     let (left, left_down) = (one - sigma_next, one - sigma_down);
     let kept = sigma_down * sigma_down * (left * left) / (left_down * left_down);
     // Rounding may leave a tiny negative number where all the variance is kept.
-    let sigma_up = sqrt((sigma_next * sigma_next - kept).max(T::zero()));
+    let sigma_up = elementary.sqrt((sigma_next * sigma_next - kept).max(T::zero()));
     AncestralSplit { sigma_down, rescale: left / left_down, sigma_up }
-}
-
-/// A step of a run: its index, or a fraction of the number of steps.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum StepPosition {
-    /// 0-based index of the step; an index past the end is fine.
-    Index(u64),
-    /// In [0, 1]: this times the number of steps, rounded half to even.
-    Fraction(f64),
-}
-
-impl StepPosition {
-    /// The step's index in a run of `steps`.
-    #[must_use]
-    pub fn resolve(self, steps: usize) -> u64 {
-        match self {
-            Self::Index(index) => index,
-            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "in [0, steps]")]
-            Self::Fraction(fraction) => (fraction * steps as f64).round_ties_even() as u64,
-        }
-    }
-
-    pub(crate) fn validate(self, field: &'static str) -> Result<()> {
-        match self {
-            Self::Fraction(fraction) if !(0.0..=1.0).contains(&fraction) => Err(Error::config(
-                field,
-                format!("{fraction:?}"),
-                "a fraction of the steps must be in [0, 1]; write a step number as an integer",
-            )),
-            _ => Ok(()),
-        }
-    }
 }

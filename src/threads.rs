@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::hint;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use rayon::ThreadPool;
@@ -115,7 +115,12 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 /// number of cores that this process may run on.
 pub fn default() -> usize {
     let asked = std::env::var("OMP_NUM_THREADS").ok().and_then(|text| text.trim().parse().ok());
-    asked
-        .filter(|&threads| threads > 0)
-        .unwrap_or_else(|| std::thread::available_parallelism().map_or(1, usize::from))
+    asked.filter(|&threads| threads > 0).unwrap_or_else(cores)
+}
+
+/// The number of cores that this process may run on: more threads than that only wait for each other.
+pub fn cores() -> usize {
+    // Asked once: the system's answer takes longer than a step.
+    static CORES: OnceLock<usize> = OnceLock::new();
+    *CORES.get_or_init(|| std::thread::available_parallelism().map_or(1, usize::from))
 }

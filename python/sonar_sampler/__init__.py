@@ -18,7 +18,6 @@ from sonar_sampler._core import (
     initial_noise,
     momentum_step,
     normalize_reference,
-    sample,
 )
 from sonar_sampler.errors import (
     ConfigError,
@@ -31,6 +30,7 @@ from sonar_sampler.errors import (
     UnknownOptionError,
 )
 from sonar_sampler.registry import SonarConfig
+from sonar_sampler.sampling import sample
 
 __all__ = [
     "ConfigError",

@@ -31,3 +31,12 @@ class ProtocolError(SonarError, RuntimeError):
 
 class NumericError(SonarError, ArithmeticError):
     """The latent is no longer finite; the message says at which step and in which images."""
+
+
+def shown(value: object) -> str:
+    """`repr(value)` for a message, cut to a line."""
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _LONGEST else f"{text[:_LONGEST]}..."
+
+
+_LONGEST = 80

@@ -7,17 +7,34 @@ values are checked by the Rust core (`src/config.rs`) when a `SonarConfig` is ma
 from __future__ import annotations
 
 import difflib
-import functools
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
-from typing import Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from sonar_sampler import _core
-from sonar_sampler.errors import UnknownOptionError
+from sonar_sampler.errors import UnknownOptionError, shown
 
-SAMPLERS: Mapping[str, str] = _core.samplers()
-"""The samplers: name -> label in a user interface."""
+if TYPE_CHECKING:
+    from sonar_sampler._core import SamplerName
+
+@dataclass(frozen=True)
+class Solver:
+    """What hosts want to know of a solver: see `sonar_sampler._core.samplers`."""
+
+    label: str
+    help: str
+    calls: int
+    options: tuple[str, ...]
+    noise: str
+    leads: bool
+
+
+SOLVERS: Mapping[str, Solver] = {name: Solver(**facts) for name, facts in _core.samplers().items()}
+"""The solvers, by the names that `SonarConfig.sampler` takes."""
+
+SAMPLERS: Mapping[str, str] = {name: solver.label for name, solver in SOLVERS.items()}
+"""The same: name -> label in a user interface."""
 
 
 @dataclass(frozen=True)
@@ -50,11 +67,18 @@ class SonarConfig:
     `momentum`, `momentum_hist`, `ref_factor` and `momentum_sign` also take a sequence with one entry per step.
     """
 
-    sampler: str = _option(
+    sampler: SamplerName = _option(
         "euler_a",
         "Sampler",
-        "Euler a adds fresh noise at each step, Euler is deterministic, Naive is Euler with a tiny jitter.",
+        " ".join(f"{solver.label}: {solver.help}" for solver in SOLVERS.values()),
         choices=tuple(SAMPLERS),
+    )
+    momentum_mode: Literal["classic", "lead"] = _option(
+        "classic",
+        "Momentum mode",
+        "classic: the original's momentum, on the direction of the steps. lead: runs ahead on the denoised image, for "
+        "the picture of more steps; best with Momentum current 0.5 and Momentum history 0.",
+        choices=("classic", "lead"),
     )
     momentum: float | Sequence[float] = _option(
         0.95,
@@ -73,21 +97,39 @@ class SonarConfig:
         high=1.0,
         step=0.01,
     )
-    momentum_hist_init: str = _option(
+    momentum_hist_init: Literal["zero", "rand_init", "rand_new"] = _option(
         "zero",
         "Momentum history init",
         "What the history is before the first step. zero: nothing, which weakens the first step by Momentum "
         "current; rand_init: the initial noise, a strong effect by design; rand_new: a fresh draw from the seed.",
         choices=("zero", "rand_init", "rand_new"),
     )
-    momentum_sign: str | Sequence[str] = _option(
+    momentum_sign: Literal["pos", "neg", "rand"] | Sequence[Literal["pos", "neg"]] = _option(
         "pos",
         "Momentum sign",
         "pos adds the history and smooths; neg subtracts it and sharpens, but grows with the number of steps "
         "(use few steps or a high Momentum history); rand tosses a coin per step, from the image's seed.",
         choices=("pos", "neg", "rand"),
     )
-    ref_method: str = _option(
+    momentum_start: int | float = _option(
+        0.0,
+        "Momentum start",
+        "First step with momentum: a step number such as 3, or a fraction such as 25% or 0.25.",
+    )
+    momentum_stop: int | float = _option(
+        1.0,
+        "Momentum stop",
+        "Last step with momentum, inclusive: a step number, or a fraction of the steps.",
+    )
+    lead_guard: float = _option(
+        0.25,
+        "Lead guard",
+        "lead: how far it may run ahead in one step, in spreads of the denoised image; 0 sets no limit.",
+        low=0.0,
+        high=1.0,
+        step=0.01,
+    )
+    ref_method: Literal["linear", "euler"] = _option(
         "linear",
         "Reference method",
         "How a reference image pulls. linear: blends the latent with it; euler: takes a small step towards it.",
@@ -115,7 +157,7 @@ class SonarConfig:
     eta: float = _option(
         1.0,
         "Eta",
-        "Euler a: how much of each step is replaced by fresh noise; 0 makes it Euler.",
+        "Euler a and the SDE solvers: how much of each step is replaced by fresh noise; 0 makes Euler a Euler.",
         low=0.0,
         high=1.0,
         step=0.01,
@@ -123,19 +165,19 @@ class SonarConfig:
     s_churn: float = _option(
         0.0,
         "Sigma churn",
-        "Euler: how much noise is added before each step.",
+        "Euler and Heun: how much noise is added before each step.",
         low=0.0,
         high=100.0,
         step=0.1,
     )
     s_tmin: float = _option(
-        0.0, "Sigma tmin", "Euler: lowest sigma at which churn acts.", low=0.0, high=10.0, step=0.01
+        0.0, "Sigma tmin", "Euler and Heun: lowest sigma at which churn acts.", low=0.0, high=10.0, step=0.01
     )
-    s_tmax: float = _option(math.inf, "Sigma tmax", "Euler: highest sigma at which churn acts.")
+    s_tmax: float = _option(math.inf, "Sigma tmax", "Euler and Heun: highest sigma at which churn acts.")
     s_noise: float = _option(
         1.0,
         "Sigma noise",
-        "Factor on the noise that Euler a and churn add.",
+        "Factor on the noise that is added.",
         low=0.0,
         high=1.1,
         step=0.001,
@@ -150,11 +192,18 @@ class SonarConfig:
         "Exact last step",
         "The step to sigma 0 takes the denoised image as it is; hosts set it where a mask is blended in.",
     )
-    seed: int | Sequence[int] = _option(
-        0,
+    seed: int | Sequence[int] | None = _option(
+        None,
         "Seed",
-        "Image k of a batch uses seed + k; a sequence has one seed per image.",
+        "Image k of a batch uses seed + k; a sequence has one seed per image. None leaves the noise to the host.",
     )
+
+    def __new__(cls, *_values: Any, **options: Any) -> SonarConfig:
+        """Refuses a misspelt option with a hint, where a dataclass would raise a bare TypeError."""
+        for name, value in options.items():
+            if name not in knobs():
+                raise unknown_option(name, value, list(knobs()))
+        return super().__new__(cls)
 
     def __post_init__(self) -> None:
         for name, value in _core.normalize_config(self).items():
@@ -177,17 +226,6 @@ def suggest(name: str, known: Sequence[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 
 
-_make = SonarConfig.__init__
-
-
-@functools.wraps(_make)
-def _checked_make(self: SonarConfig, *args: Any, **options: Any) -> None:
-    known = list(knobs())
-    for name in options:
-        if name not in known:
-            raise UnknownOptionError(f"{name} = {options[name]!r}: no such option; {suggest(name, known)}")
-    _make(self, *args, **options)
-
-
-# A dataclass would raise a bare TypeError for a misspelt option.
-SonarConfig.__init__ = _checked_make  # type: ignore[method-assign]
+def unknown_option(name: str, value: object, known: Sequence[str]) -> UnknownOptionError:
+    """The error for an option that there is not, with a hint."""
+    return UnknownOptionError(f"{name} = {shown(value)}: no such option; {suggest(name, known)}")

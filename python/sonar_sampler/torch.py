@@ -1,5 +1,8 @@
 """The samplers as functions of the k-diffusion shape, for hosts that speak torch.
 
+There is one for each solver, `sample_sonar_<name>`: `sample_sonar_euler`, `sample_sonar_euler_a`, `sample_sonar_heun` and
+so on, made from the solver's row. With momentum 1 each equals k-diffusion's function bit for bit.
+
 CPU tensors of float32 and float64 share their memory with the Rust core; a tensor on another device crosses over
 once each way per step. The latent between the steps is float32 for lower precisions, the model sees its own
 device and dtype, and the result has them too.
@@ -7,225 +10,269 @@ device and dtype, and the result has them too.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import inspect
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from tqdm.auto import tqdm
 
-from sonar_sampler import ConfigError, ScheduleError, SonarConfig
-from sonar_sampler._core import sample_for
+from sonar_sampler._core import run_for
+from sonar_sampler.brownian import BrownianNoise
+from sonar_sampler.errors import ConfigError, ScheduleError, shown
+from sonar_sampler.host_noise import HostNoise, NoiseSampler, private_seed
+from sonar_sampler.registry import SOLVERS, Solver, SonarConfig, knobs, unknown_option
 from sonar_sampler.tensors import ANSWER, NOISE, Array, Tensor, Tensors
 
-Model = Callable[..., Tensor]
-Callback = Callable[[dict[str, Any]], object]
-NoiseSampler = Callable[[Tensor, Tensor], Tensor]
+_PREFIX = "sample_sonar_"
+_OPTIONS = [option for option in knobs() if option != "sampler"]
+
+_DOC = """{label} with momentum and reference guidance: {help}
+
+With momentum 1 it is `k_diffusion.sampling.{original}`{note}.
+
+Args:
+    model: called as `model(x, sigma, **extra_args)`, {calls} per step, sigma one value per image; answers the
+        denoised latent. Whatever it raises passes through.
+    x: noised latent (batch, channel, spatial...), of any device and real floating dtype.
+    sigmas: noise levels, one more than there are steps.
+    extra_args: keyword arguments for the model.
+    callback: told `{{x, i, sigma, sigma_hat, denoised}}` once per step, before x changes.
+    disable: True hides the progress bar.
+    {options}noise_sampler: called as `noise_sampler(sigma, sigma_next)` when noise is needed. None: with a seed, own
+        streams, one per image; without one (`SonarConfig.seed` None), k-diffusion's own draws from torch's generator.
+    config: all other options; `SonarConfig()` if None.
+    reference: latent to pull towards, shaped like x or one image of it, not normalised.
+    history: momentum history to start from, shaped like x; overrides `momentum_hist_init`.
+    momentum, ...: every option of `SonarConfig` by name; they override those of `config`.
+
+Returns:
+    The latent, in the device and dtype of x. Inputs are not modified.
+
+Raises:
+    SonarError: of the kind that fits the mistake.
+"""
+_ORIGINALS = {"euler_a": "sample_euler_ancestral", "naive": "sample_euler"}
 
 
-def sample_sonar_euler(
-    model: Model,
-    x: Tensor,
-    sigmas: Tensor,
-    extra_args: Mapping[str, Any] | None = None,
-    callback: Callback | None = None,
-    disable: bool | None = None,
-    s_churn: float | None = None,
-    s_tmin: float | None = None,
-    s_tmax: float | None = None,
-    s_noise: float | None = None,
-    *,
-    config: SonarConfig | None = None,
-    noise_sampler: NoiseSampler | None = None,
-    reference: Tensor | None = None,
-    history: Tensor | None = None,
-) -> Tensor:
-    """Euler with momentum and reference guidance; with momentum 1 it is `k_diffusion.sampling.sample_euler`.
+class Model(Protocol):
+    """A denoiser."""
 
-    Args:
-        model: called as `model(x, sigma, **extra_args)` once per step, sigma one value per image; answers the
-            denoised latent. Whatever it raises passes through.
-        x: noised latent (batch, channel, spatial...), of any device and real floating dtype.
-        sigmas: noise levels, one more than there are steps.
-        extra_args: keyword arguments for the model.
-        callback: told `{x, i, sigma, sigma_hat, denoised}` once per step, before x changes.
-        disable: True hides the progress bar.
-        s_churn, s_tmin, s_tmax, s_noise: override those of `config` where given.
-        config: all other options; `SonarConfig()` if None.
-        noise_sampler: called as `noise_sampler(sigma, sigma_next)` when noise is needed (with churn only); None
-            draws from `config.seed`, one stream per image.
-        reference: latent to pull towards, shaped like x or one image of it, not normalised.
-        history: momentum history to start from, shaped like x; overrides `momentum_hist_init`.
-
-    Returns:
-        The latent, in the device and dtype of x. Inputs are not modified.
-
-    Raises:
-        SonarError: of the kind that fits the mistake.
-    """
-    given = {"s_churn": s_churn, "s_tmin": s_tmin, "s_tmax": s_tmax, "s_noise": s_noise}
-    config = _configured(config, "euler", given)
-    return _sample(model, x, sigmas, extra_args, callback, disable, config, noise_sampler, reference, history)
+    def __call__(self, x: Tensor, sigma: Tensor, /, **extra_args: Any) -> Tensor: ...
 
 
-def sample_sonar_euler_a(
-    model: Model,
-    x: Tensor,
-    sigmas: Tensor,
-    extra_args: Mapping[str, Any] | None = None,
-    callback: Callback | None = None,
-    disable: bool | None = None,
-    eta: float | None = None,
-    s_noise: float | None = None,
-    noise_sampler: NoiseSampler | None = None,
-    *,
-    config: SonarConfig | None = None,
-    reference: Tensor | None = None,
-    history: Tensor | None = None,
-) -> Tensor:
-    """Ancestral Euler with momentum and reference guidance.
+class Callback(Protocol):
+    """What is told of each step."""
 
-    With momentum 1 it is `k_diffusion.sampling.sample_euler_ancestral`. `noise_sampler` is called once for every
-    step that does not end at sigma 0, even with eta 0, as k-diffusion does. The other arguments, the result and
-    the errors are those of `sample_sonar_euler`; `eta` and `s_noise` override those of `config` where given.
-    """
-    config = _configured(config, "euler_a", {"eta": eta, "s_noise": s_noise})
-    return _sample(model, x, sigmas, extra_args, callback, disable, config, noise_sampler, reference, history)
+    def __call__(self, told: dict[str, Any], /) -> object: ...
 
 
-def sample_sonar_naive(
-    model: Model,
-    x: Tensor,
-    sigmas: Tensor,
-    extra_args: Mapping[str, Any] | None = None,
-    callback: Callback | None = None,
-    disable: bool | None = None,
-    *,
-    config: SonarConfig | None = None,
-    noise_sampler: NoiseSampler | None = None,
-    reference: Tensor | None = None,
-    history: Tensor | None = None,
-) -> Tensor:
-    """Euler with momentum and reference guidance, and a jitter of 1e-5 after every step.
+class SampleFunction(Protocol):
+    """A sampling function of the k-diffusion shape; `inspect.signature` shows the solver's own options too."""
 
-    Arguments, result and errors are those of `sample_sonar_euler`.
-    """
-    config = _configured(config, "naive", {})
-    return _sample(model, x, sigmas, extra_args, callback, disable, config, noise_sampler, reference, history)
+    __name__: str
+
+    def __call__(
+        self,
+        model: Model,
+        x: Tensor,
+        sigmas: Tensor,
+        extra_args: Mapping[str, Any] | None = None,
+        callback: Callback | None = None,
+        disable: bool | None = None,
+        *more: Any,
+        **options: Any,
+    ) -> Tensor: ...
 
 
-def _configured(config: SonarConfig | None, sampler: str, given: Mapping[str, float | None]) -> SonarConfig:
-    options = {name: value for name, value in given.items() if value is not None}
+def sample_function(sampler: str) -> SampleFunction:
+    """The sampling function of a solver: `sample_function("heun")` is `sample_sonar_heun`."""
+    function: SampleFunction = globals()[_PREFIX + sampler]
+    return function
+
+
+def _function(name: str, solver: Solver) -> SampleFunction:
+    signature = _signature(solver)
+
+    def sample(*args: Any, **kwargs: Any) -> Tensor:
+        for option in kwargs:
+            if option not in signature.parameters:
+                raise unknown_option(option, kwargs[option], list(signature.parameters))
+        given = signature.bind(*args, **kwargs).arguments
+        options = {option: given.pop(option) for option in _OPTIONS if option in given}
+        # Hosts give None for what they leave to the config.
+        options = {option: value for option, value in options.items() if value is not None}
+        return _sample(solver, _configured(given.pop("config", None), name, options), **given)
+
+    sample.__name__ = sample.__qualname__ = _PREFIX + name
+    sample.__module__ = __name__
+    sample.__signature__ = signature  # type: ignore[attr-defined]
+    sample.__doc__ = _DOC.format(
+        label=solver.label,
+        help=solver.help,
+        original=_ORIGINALS.get(name, f"sample_{name}"),
+        note=" and a jitter of 1e-5 after every step" if solver.noise == "private" else "",
+        calls="once" if solver.calls == 1 else "twice",
+        options=f"{', '.join(solver.options)}: override those of `config` where given.\n    " if solver.options else "",
+    )
+    return sample
+
+
+def _signature(solver: Solver) -> inspect.Signature:
+    """k-diffusion's arguments in its order; by keyword alone, the rest."""
+    positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
+    host_noise = ["noise_sampler"] if solver.noise in ("independent", "brownian") else []
+    optional = ["extra_args", "callback", "disable", *solver.options, *host_noise]
+    rest = ["config", "noise_sampler", "reference", "history", *_OPTIONS]
+    return inspect.Signature(
+        [
+            *(inspect.Parameter(name, positional) for name in ("model", "x", "sigmas")),
+            *(inspect.Parameter(name, positional, default=None) for name in optional),
+            *(inspect.Parameter(name, keyword, default=None) for name in rest if name not in optional),
+        ]
+    )
+
+
+def _configured(config: SonarConfig | None, sampler: str, given: Mapping[str, Any]) -> SonarConfig:
     config = config or SonarConfig()
-    if config.sampler == sampler and not options:
+    if config.sampler == sampler and not given:
         return config
-    return replace(config, sampler=sampler, **options)  # type: ignore[arg-type]
+    return replace(config, **{"sampler": sampler, **given})
 
 
 def _sample(
+    solver: Solver,
+    config: SonarConfig,
     model: Model,
     x: Tensor,
     sigmas: Tensor,
-    extra_args: Mapping[str, Any] | None,
-    callback: Callback | None,
-    disable: bool | None,
-    config: SonarConfig,
-    noise_sampler: NoiseSampler | None,
-    reference: Tensor | None,
-    history: Tensor | None,
+    extra_args: Mapping[str, Any] | None = None,
+    callback: Callback | None = None,
+    disable: bool | None = None,
+    noise_sampler: NoiseSampler | None = None,
+    reference: Tensor | None = None,
+    history: Tensor | None = None,
 ) -> Tensor:
     if not callable(model):
-        raise ConfigError(f"model = {model!r}: must be callable")
+        raise ConfigError(f"model = {shown(model)}: must be callable")
     tensors = Tensors(x)
     sigmas = _schedule(sigmas)
-    levels = sigmas.tolist()
+    noise: HostNoise | None = None
+    if noise_sampler is not None:
+        noise = HostNoise(noise_sampler)
+    elif config.seed is None:
+        noise = HostNoise.of_k_diffusion(solver.noise, x, sigmas)
+        config = private_seed(config, solver.noise)
     with nullcontext() if disable else tqdm(total=len(sigmas) - 1, disable=disable) as progress:
-        latent = sample_for(
-            _Host(model, tensors, sigmas.unbind(), levels, extra_args or {}, callback, noise_sampler, progress),
+        latent = run_for(
+            _Host(model, tensors, sigmas, extra_args or {}, callback, noise, progress),
             tensors.given(x, "x"),
-            levels,
+            sigmas.tolist(),
             config,
             reference=None if reference is None else tensors.given(reference, "reference"),
             history=None if history is None else tensors.given(history, "history"),
             threads=torch.get_num_threads(),
-            sqrt=_ROOTS[tensors.working].__getitem__,
+            elementary=_ELEMENTARY[tensors.working],
         )
     return tensors.result(latent)
 
 
 class _Host:
-    """What `sample_for` asks at each step."""
+    """What `run_for` asks."""
 
     def __init__(
         self,
         model: Model,
         tensors: Tensors,
-        sigmas: Sequence[Tensor],
-        levels: list[float],
+        sigmas: Tensor,
         extra_args: Mapping[str, Any],
         callback: Callback | None,
-        noise_sampler: NoiseSampler | None,
+        noise: HostNoise | None,
         progress: tqdm[Any] | None,
     ) -> None:
         self._model = model
         self._tensors = tensors
+        self._sigmas = sigmas
         self._extra_args = extra_args
         self._callback = callback
-        self._noise_sampler = noise_sampler
+        self._noise = noise
         self._progress = progress
+
+    def begin(self, levels: list[float]) -> None:
         # Once per run: between the calls of a model, each kind of torch's operations costs as much as half of a small
         # latent's arithmetic.
-        self._sigmas = sigmas
-        self._per_image = tensors.per_image(levels)
+        own = (self._sigmas.new_tensor(level) for level in levels[len(self._sigmas) :])
+        self._levels: Sequence[Tensor] = [*self._sigmas.unbind(), *own]
+        self._per_image = self._tensors.per_image(levels)
 
-    def denoise(self, x: Array, step: int, sigma_hat: float | None, draws: bool) -> tuple[Array, Array | None]:
-        latent, sigma, per_image = self._tensors.tensor(x), self._sigmas[step], self._per_image[step]
-        if sigma_hat is not None:
-            per_image = torch.full_like(per_image, sigma_hat)
-        denoised = self._model(latent, per_image, **self._extra_args)
-        if self._callback is not None:
-            told = sigma if sigma_hat is None else sigma.new_tensor(sigma_hat)
-            self._callback({"x": latent, "i": step, "sigma": sigma, "sigma_hat": told, "denoised": denoised})
-        if self._progress is not None:
-            self._progress.update()
-        if draws and self._noise_sampler is not None:
-            return self._tensors.arrays(denoised, self._noise_sampler(sigma, self._sigmas[step + 1]))
+    def denoise(
+        self, x: Array, step: int, level: int, first: bool, draws: tuple[int, int] | None
+    ) -> tuple[Array, Array | None]:
+        latent, levels = self._tensors.tensor(x), self._levels
+        if first and self._noise is not None and self._noise.idles and level == step:
+            self._noise.idle()
+        denoised = self._model(latent, self._per_image[level], **self._extra_args)
+        if first:
+            if self._callback is not None:
+                sigma = levels[step]
+                told = {"x": latent, "i": step, "sigma": sigma, "sigma_hat": levels[level], "denoised": denoised}
+                self._callback(told)
+            if self._progress is not None:
+                self._progress.update()
+        if draws is not None and self._noise is not None:
+            return self._tensors.arrays(denoised, self._noise(levels[draws[0]], levels[draws[1]]))
         return self._tensors.array(denoised, ANSWER), None
 
-    def noise(self, step: int) -> Array | None:
-        if self._noise_sampler is None:
+    def noise(self, level: int, next_level: int) -> Array | None:
+        if self._noise is None:
             return None
-        return self._tensors.array(self._noise_sampler(self._sigmas[step], self._sigmas[step + 1]), NOISE)
+        return self._tensors.array(self._noise(self._levels[level], self._levels[next_level]), NOISE)
 
 
-class _Roots(dict[float, float]):
-    """Square roots as torch computes them, for k-diffusion's bits: MKL's are not always rounded right."""
+class _Elementary(dict[tuple[str, float], float]):
+    """Elementary functions as torch computes them, for k-diffusion's bits: MKL's are not always rounded right."""
 
     def __init__(self, dtype: torch.dtype) -> None:
         super().__init__()
         self._dtype = dtype
 
-    def __missing__(self, value: float) -> float:
-        if len(self) == _MOST_ROOTS:
+    def __call__(self, function: str, value: float) -> float:
+        return self[function, value]
+
+    def __missing__(self, asked: tuple[str, float]) -> float:
+        if len(self) == _MOST_KEPT:
             self.clear()
-        root: float = torch.tensor(value, dtype=self._dtype).sqrt().item()
-        self[value] = root
-        return root
+        function, value = asked
+        result: float = getattr(torch.tensor(value, dtype=self._dtype), function)().item()
+        self[asked] = result
+        return result
 
 
-_MOST_ROOTS = 4096
-_ROOTS = {dtype: _Roots(dtype) for dtype in (torch.float32, torch.float64)}
+_MOST_KEPT = 4096
+_ELEMENTARY = {dtype: _Elementary(dtype) for dtype in (torch.float32, torch.float64)}
 
 
 def _schedule(sigmas: Any) -> Tensor:
     try:
         sigmas = torch.as_tensor(sigmas)
     except (TypeError, ValueError, RuntimeError) as error:
-        raise ScheduleError(f"sigmas: {sigmas!r} is not a list of numbers") from error
+        raise ScheduleError(f"sigmas: {shown(sigmas)} is not a list of numbers") from error
     if sigmas.is_complex() or sigmas.dtype is torch.bool:
         raise ScheduleError(f"sigmas: hold {sigmas.dtype}; must be real numbers")
     if sigmas.ndim != 1:
         raise ScheduleError(f"sigmas: have shape {list(sigmas.shape)}; must be one-dimensional")
     checked: Tensor = sigmas.detach()
     return checked
+
+
+_FUNCTIONS = {_PREFIX + name: _function(name, solver) for name, solver in SOLVERS.items()}
+globals().update(_FUNCTIONS)
+
+__all__ = ["BrownianNoise", "SampleFunction", "sample_function", *_FUNCTIONS]
+
+
+def __getattr__(name: str) -> SampleFunction:
+    """For type checkers, which do not see the functions that are made from the table."""
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -20,6 +20,9 @@ impl Number for f64 {}
 /// An owned, C-contiguous array.
 pub(super) type Latent<T> = Py<PyArrayDyn<T>>;
 
+/// The same with the interpreter at hand.
+pub(super) type Bind<'py, T> = Bound<'py, PyArrayDyn<T>>;
+
 /// `value` as a numpy array of a real floating type, or an error that names `what`.
 pub(super) fn floating<'a, 'py>(
     value: &'a Bound<'py, PyAny>,
@@ -98,7 +101,7 @@ pub(super) fn write<'py, T: Number>(
 }
 
 /// A view that cannot be written to: a model that tries gets numpy's error instead of a spoilt run.
-pub(super) fn read_only<'py, T: Number>(array: &Bound<'py, PyArrayDyn<T>>) -> PyResult<Bound<'py, PyAny>> {
+pub(super) fn read_only<'py>(array: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = array.py();
     let view = array.call_method0(intern!(py, "view"))?;
     view.getattr(intern!(py, "flags"))?.setattr(intern!(py, "writeable"), false)?;

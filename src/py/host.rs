@@ -1,22 +1,25 @@
-//! `sample_for`: a run for a host whose arrays are not numpy's.
+//! `run_for`: the loop that calls a host back.
 
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::arrays::{self, Number};
+use super::closing::AtWork;
 use super::config;
-use super::drive::{self, Host};
-use super::run::{Inputs, Run};
+use super::run::{AnyRun, Given, NumpyRun, Recipe, on_run};
+use crate::run::{Manner, Request};
 
-/// Samples for a host whose arrays are not numpy's, as `sonar_sampler.torch` does.
+/// Samples for a host: `sonar_sampler.sample` is one, `sonar_sampler.torch` another.
 ///
 /// Args:
-///     host: has two methods. `denoise(x, step, sigma_hat, draws)` answers the denoised latent and, if it `draws`, the
-///         noise of the step; x is the latent itself, not written to as long as somebody holds it, and sigma_hat is
-///         None unless churn has changed it. `noise(step)` answers the noise before a model call. None for noise
-///         lets it be drawn from `config.seed`.
+///     host: has three methods. `begin(levels)` is told the noise levels of the run as floats: the schedule, then the
+///         solver's own. `denoise(x, step, level, first, draws)` answers the denoised latent and, if it `draws`, the noise
+///         that is needed next: x is the latent itself, not written to as long as somebody holds it, level is an index into
+///         levels, first says that it is the step's first call, and draws is None or the two levels of the noise's interval.
+///         `noise(level, next_level)` answers the noise before a model call. None for noise lets it be drawn from
+///         `config.seed`.
 ///     x, sigmas, config, reference, history, threads: as in `sample`.
-///     sqrt: as in `Stepper`.
+///     elementary: as in `Stepper`.
 ///
 /// Returns:
 ///     The latent at sigmas[-1], a new array in the shape and dtype of x.
@@ -24,9 +27,9 @@ use super::run::{Inputs, Run};
 /// Raises:
 ///     As `sample`.
 #[pyfunction]
-#[pyo3(signature = (host, x, sigmas, config, *, reference, history, threads, sqrt))]
+#[pyo3(signature = (host, x, sigmas, config, *, reference, history, threads, elementary))]
 #[expect(clippy::too_many_arguments, reason = "the Python signature")]
-pub(super) fn sample_for<'py>(
+pub(super) fn run_for<'py>(
     host: &Bound<'py, PyAny>,
     x: &Bound<'py, PyAny>,
     sigmas: &Bound<'py, PyAny>,
@@ -34,57 +37,74 @@ pub(super) fn sample_for<'py>(
     reference: Option<&Bound<'py, PyAny>>,
     history: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
-    sqrt: Option<&Bound<'py, PyAny>>,
+    elementary: Option<&Bound<'py, PyAny>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let py = host.py();
-    let methods = Methods {
+    let (py, at_work) = (host.py(), AtWork::begin()?);
+    let recipe = Recipe {
+        config: config::read(config)?,
+        sigmas: &arrays::sigmas(sigmas)?,
+        manner: Manner { threads: config::threads(threads)?, ..Manner::default() },
+        elementary,
+    };
+    let run = AnyRun::new(recipe, Given { x, reference, history })?;
+    let host = Host {
         denoise: host.getattr(intern!(py, "denoise"))?,
         noise: host.getattr(intern!(py, "noise"))?,
+        begin: host.getattr(intern!(py, "begin"))?,
     };
-    let inputs = Inputs {
-        config: config::read(config)?,
-        sigmas: arrays::sigmas(sigmas)?,
-        x,
-        reference,
-        history,
-        records: false,
-        keeps_x: false,
-        threads: config::threads(threads)?,
-        sqrt,
-    };
-    drive::run(inputs, &methods)
+    on_run!(run, run => host.drive(py, run, &at_work))
 }
 
 /// The host's methods.
-struct Methods<'py> {
+struct Host<'py> {
+    begin: Bound<'py, PyAny>,
     denoise: Bound<'py, PyAny>,
     noise: Bound<'py, PyAny>,
 }
 
-impl<'py> Host<'py> for Methods<'py> {
-    fn denoise<T: Number>(
+impl<'py> Host<'py> {
+    fn drive<T: Number>(
         &self,
         py: Python<'py>,
-        run: &mut Run<T>,
-        sigma: T,
-    ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        let stepper = run.stepper();
-        let churned = (sigma != stepper.sigma()).then(|| sigma.wide());
-        let (step, draws) = (stepper.step(), stepper.draws_after_denoising());
-        let (answer, noise): (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>) =
-            self.denoise.call1((run.buffer(py)?, step, churned, draws))?.extract()?;
-        run.hold(&answer)?;
-        Ok(noise)
-    }
-
-    fn noise<T: Number>(&self, py: Python<'py>, run: &mut Run<T>, _: T, _: T) -> PyResult<()> {
-        // Noise after a model call came with the answer, if the host has any.
-        if run.stepper().asks_for_churn() {
-            let noise = self.noise.call1((run.stepper().step(),))?;
-            if !noise.is_none() {
-                return run.feed_noise(&noise);
+        mut run: NumpyRun<T>,
+        at_work: &AtWork,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let levels: Vec<f64> = run.core().levels().iter().map(|level| level.wide()).collect();
+        self.begin.call1((levels,))?;
+        loop {
+            py.check_signals()?;
+            at_work.check()?;
+            match run.core_mut().request()? {
+                Request::Done => return run.latent(py),
+                Request::Noise { levels: [from, to], .. } => {
+                    let noise = self.noise.call1((from, to))?;
+                    Self::feed_noise(py, &mut run, Some(noise).filter(|noise| !noise.is_none()))?;
+                }
+                Request::Denoise { level, .. } => {
+                    let core = run.core();
+                    let (step, first, draws) = (core.step(), core.begins_step(), core.draws_after_answer());
+                    let draws = draws.map(<(usize, usize)>::from);
+                    let (answer, noise): (Bound<'py, PyAny>, Option<Bound<'py, PyAny>>) =
+                        self.denoise.call1((run.asked(py)?, step, level, first, draws))?.extract()?;
+                    // What the model was given is released by now: the step can reuse its memory.
+                    run.feed(&answer, "the denoiser's answer")?;
+                    if draws.is_some() {
+                        run.core_mut().request()?;
+                        Self::feed_noise(py, &mut run, noise)?;
+                    }
+                }
             }
         }
-        run.draw(py)
+    }
+
+    fn feed_noise<T: Number>(
+        py: Python<'py>,
+        run: &mut NumpyRun<T>,
+        noise: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<()> {
+        match noise {
+            Some(noise) => run.feed(&noise, "the noise"),
+            None => run.draw(py),
+        }
     }
 }

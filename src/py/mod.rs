@@ -3,13 +3,12 @@
 mod arrays;
 mod closing;
 mod config;
-mod drive;
 mod errors;
 mod host;
 mod pieces;
 mod run;
-mod sample;
 mod stepper;
+mod storage;
 
 use pyo3::prelude::*;
 
@@ -21,15 +20,13 @@ mod _core {
     #[pymodule_export]
     use super::config::normalize_config;
     #[pymodule_export]
-    use super::host::sample_for;
+    use super::host::run_for;
     #[pymodule_export]
     use super::pieces::{
         ancestral_step, guidance_step, initial_noise, momentum_step, normalize_reference, samplers,
     };
     #[pymodule_export]
-    use super::sample::sample;
-    #[pymodule_export]
-    use super::stepper::{Denoise, Done, Noise, PyStepper};
+    use super::stepper::{Denoise, Done, Noise, PyStepper, restore_stepper};
 
     use pyo3::prelude::*;
 

@@ -3,25 +3,37 @@
 use numpy::{IntoPyArray, PyArrayDescrMethods, PyArrayDyn, PyUntypedArrayMethods};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyTuple};
 
 use super::arrays::{self, Number};
 use super::config;
 use super::errors;
 use crate::error::Error;
-use crate::guidance::{self, Look, Pull};
-use crate::method;
+use crate::direction::{Classic, Sign};
 use crate::moments::Moments;
-use crate::momentum::Momentum;
 use crate::noise::{Purpose, fill_batch};
-use crate::schedule;
+use crate::pull::{self, Look, Pull, RefMethod};
+use crate::schedule::{self, Elementary};
+use crate::solver::Sampler;
 
-/// The samplers: name -> label in a user interface, in order.
+/// The samplers, in order: name -> what hosts want to know of it.
+///
+/// label: its name in a user interface. help: one sentence. calls: of the model in a step. options: those that it uses of
+/// eta, s_churn, s_tmin, s_tmax, s_noise. noise: "none", "churn", "independent", "brownian" or "private" (never the
+/// host's). leads: whether `momentum_mode` "lead" may be used with it.
 #[pyfunction]
 pub(super) fn samplers(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
-    for row in method::TABLE {
-        table.set_item(row.name, row.label)?;
+    for sampler in Sampler::ALL {
+        let facts = sampler.facts();
+        let row = PyDict::new(py);
+        row.set_item("label", facts.label)?;
+        row.set_item("help", facts.help)?;
+        row.set_item("calls", facts.calls)?;
+        row.set_item("options", PyTuple::new(py, facts.options)?)?;
+        row.set_item("noise", facts.noise.name())?;
+        row.set_item("leads", facts.leads)?;
+        table.set_item(sampler.name(), row)?;
     }
     Ok(table)
 }
@@ -71,9 +83,9 @@ pub(super) fn ancestral_step(
         return Err(Error::Schedule(message).into());
     }
     let split = if flow {
-        schedule::ancestral_split_flow(sigma, sigma_next, eta, &f64::sqrt)
+        schedule::ancestral_split_flow(sigma, sigma_next, eta, Elementary::own())
     } else {
-        schedule::ancestral_split(sigma, sigma_next, eta, &f64::sqrt)
+        schedule::ancestral_split(sigma, sigma_next, eta, Elementary::own())
     };
     if !(split.sigma_down.is_finite() && split.sigma_up.is_finite() && split.rescale.is_finite()) {
         let message = format!("the step from {sigma:?} to {sigma_next:?} cannot be computed in float64");
@@ -147,7 +159,7 @@ fn corrected<T: Number>(
         }
     }
     let py = d.py();
-    let factors = Momentum::<T>::new(momentum, momentum_hist, config::sign(sign)?);
+    let factors = Classic::<T>::new(momentum, momentum_hist, config::choice::<Sign>("sign", sign)?);
     let d = arrays::latent::<T>(d, "d")?;
     let history = history.map(|h| arrays::latent_like::<T>(h, "history", d.shape())).transpose()?;
     let off = momentum >= 1.0;
@@ -197,7 +209,7 @@ pub(super) fn normalize_reference(reference: &Bound<'_, PyAny>) -> PyResult<Py<P
 
 fn normalized<T: Number>(reference: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
     let array = arrays::latent::<T>(reference, "reference")?;
-    let normal = guidance::normalize_reference(arrays::read(&array)?.as_array())?;
+    let normal = pull::normalize_reference(arrays::read(&array)?.as_array())?;
     Ok(normal.into_pyarray(reference.py()).into_any().unbind())
 }
 
@@ -249,7 +261,7 @@ fn pulled<T: Number>(
     method: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
     let py = x.py();
-    let pull = Pull::<T>::new(config::ref_method(method)?, factor, T::of(sigma), T::of(sigma_next));
+    let pull = Pull::<T>::new(config::choice::<RefMethod>("method", method)?, factor, T::of(sigma), T::of(sigma_next));
     let x = arrays::latent::<T>(x, "x")?;
     let denoised = arrays::latent_like::<T>(denoised, "denoised", x.shape())?;
     let mut shape = x.shape().to_vec();
@@ -309,7 +321,8 @@ pub(super) fn initial_noise<'py>(
             refuse("needs axes batch, channel and any spatial ones, none of them empty".into()).into()
         );
     }
-    let seeds = config::seeds("seeds", seeds, dims[0])?;
+    let seeds = config::seeds("seeds", seeds)?;
+    // Before the seeds of all images, so that want of memory is numpy's error.
     let noise = arrays::empty::<f32>(py, &dims).map_err(|error| {
         // Too many axes, or more numbers than there are addresses; want of memory stays numpy's own error.
         if error.is_instance_of::<PyValueError>(py) {
@@ -318,6 +331,6 @@ pub(super) fn initial_noise<'py>(
             error
         }
     })?;
-    fill_batch(arrays::write(&noise)?.as_slice_mut()?, &seeds, 0, Purpose::Initial);
+    fill_batch(arrays::write(&noise)?.as_slice_mut()?, &seeds.of_batch(dims[0])?, 0, Purpose::Initial);
     Ok(noise)
 }

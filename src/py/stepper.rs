@@ -2,15 +2,17 @@
 
 use std::sync::{Mutex, MutexGuard};
 
+use numpy::{IntoPyArray, PyArrayMethods};
 use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyTuple};
 
-use super::arrays;
+use super::arrays::{self, Latent, Number};
 use super::closing::AtWork;
 use super::config;
-use super::run::{AnyRun, Inputs, on_run};
+use super::run::{AnyRun, Given, NumpyRun, Recipe, on_run};
 use crate::error::Error;
 use crate::real::Real;
-use crate::stepper::Request;
+use crate::run::{Manner, Request, State};
 
 /// The stepper needs the denoised latent: feed `model(x, sigma)`.
 #[pyclass(frozen, get_all, module = "sonar_sampler")]
@@ -24,9 +26,9 @@ pub(super) struct Denoise {
 /// The stepper needs standard normal noise shaped like the latent.
 #[pyclass(frozen, get_all, module = "sonar_sampler")]
 pub(super) struct Noise {
-    /// Where the step starts.
+    /// Where the interval of the noise starts.
     sigma: f64,
-    /// Where the step ends.
+    /// Where it ends.
     sigma_next: f64,
 }
 
@@ -58,11 +60,14 @@ impl Done {
 
 /// A run that asks for what it needs, for hosts that own the loop: `request()` and `feed(array)` until `Done`.
 ///
+/// It can be copied and pickled, with all that it is at.
+///
 /// Args:
-///     config, sigmas, x, reference, history, threads: as in `sample`.
-///     record: keep the corrected derivative of the last step for `momentum_d`; costs an array.
-///     sqrt: a host's own square root (float to float) for the numbers of the schedule, for hosts whose root is not
-///         correctly rounded and who want its bits.
+///     config, sigmas, x, reference, history, threads: as in `sample`. x may be given later: `start`.
+///     record: keep the corrected derivative of the last step for `momentum_d`; costs an array and time.
+///     elementary: a host's own elementary functions for the numbers of the schedule, called as `elementary(name, value)`
+///         with "sqrt", "exp", "log" or "expm1" and a float, for hosts whose functions are not correctly rounded and who
+///         want their bits.
 ///
 /// Raises:
 ///     ConfigError, ScheduleError, LatentError, DtypeError: as `sample`, when it is made.
@@ -82,15 +87,40 @@ impl Done {
 ///     2
 #[pyclass(frozen, name = "Stepper", module = "sonar_sampler")]
 pub(super) struct PyStepper {
-    run: Mutex<AnyRun>,
+    config: Py<PyAny>,
+    sigmas: Vec<f64>,
+    manner: Manner,
+    elementary: Option<Py<PyAny>>,
+    run: Mutex<Option<AnyRun>>,
+}
+
+/// The run of a stepper, locked; an error before it has started.
+macro_rules! on_started {
+    ($stepper:expr, $run:ident => $call:expr) => {
+        match &mut *$stepper.lock()? {
+            Some(any) => on_run!(any, $run => $call),
+            None => Err(Error::Protocol("this stepper has no latent yet; call start(x) first".into()).into()),
+        }
+    };
 }
 
 impl PyStepper {
-    fn lock(&self) -> PyResult<MutexGuard<'_, AnyRun>> {
+    fn lock(&self) -> PyResult<MutexGuard<'_, Option<AnyRun>>> {
         // A panic inside a step would poison the lock; both cases mean that this stepper is not free to use.
         self.run
             .try_lock()
             .map_err(|_| Error::Protocol("this stepper is in use by another thread".into()).into())
+    }
+
+    fn made(&self, given: Given<'_, '_>) -> PyResult<AnyRun> {
+        let py = given.x.py();
+        let recipe = Recipe {
+            config: config::read(self.config.bind(py))?,
+            sigmas: &self.sigmas,
+            manner: self.manner,
+            elementary: self.elementary.as_ref().map(|elementary| elementary.bind(py)),
+        };
+        AnyRun::new(recipe, given)
     }
 }
 
@@ -98,40 +128,65 @@ impl PyStepper {
 impl PyStepper {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
-    #[pyo3(signature = (config, sigmas, x, *, reference=None, history=None, record=true, threads=None, sqrt=None))]
+    #[pyo3(signature = (config, sigmas, x=None, *, reference=None, history=None, record=true, threads=None, elementary=None))]
     fn new(
         config: &Bound<'_, PyAny>,
         sigmas: &Bound<'_, PyAny>,
-        x: &Bound<'_, PyAny>,
+        x: Option<&Bound<'_, PyAny>>,
         reference: Option<&Bound<'_, PyAny>>,
         history: Option<&Bound<'_, PyAny>>,
         record: bool,
         threads: Option<&Bound<'_, PyAny>>,
-        sqrt: Option<&Bound<'_, PyAny>>,
+        elementary: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
         let _at_work = AtWork::begin()?;
-        let inputs = Inputs {
-            config: config::read(config)?,
+        let stepper = Self {
+            config: config.clone().unbind(),
             sigmas: arrays::sigmas(sigmas)?,
-            x,
-            reference,
-            history,
-            records: record,
-            keeps_x: true,
-            threads: config::threads(threads)?,
-            sqrt,
+            manner: Manner { records: record, keeps_x: true, threads: config::threads(threads)? },
+            elementary: elementary.map(|elementary| elementary.clone().unbind()),
+            run: Mutex::new(None),
         };
-        Ok(Self { run: Mutex::new(AnyRun::new(inputs)?) })
+        match (x, reference.or(history)) {
+            (Some(x), _) => *stepper.lock()? = Some(stepper.made(Given { x, reference, history })?),
+            (None, Some(_)) => {
+                let message = "a reference or a history needs the latent that it belongs to; give all to start()";
+                return Err(Error::Protocol(message.into()).into());
+            }
+            // What can be refused without a latent is refused now.
+            (None, None) => crate::program::check(&config::read(config)?, &stepper.sigmas)?,
+        }
+        Ok(stepper)
+    }
+
+    /// Gives a stepper that was made without a latent its latent, and what else a run starts from.
+    ///
+    /// Raises:
+    ///     LatentError, DtypeError: as `sample`. ProtocolError: it has started already.
+    #[pyo3(signature = (x, *, reference=None, history=None))]
+    fn start(
+        &self,
+        x: &Bound<'_, PyAny>,
+        reference: Option<&Bound<'_, PyAny>>,
+        history: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let _at_work = AtWork::begin()?;
+        let mut run = self.lock()?;
+        if run.is_some() {
+            return Err(Error::Protocol("this stepper has a latent already; make a new one".into()).into());
+        }
+        *run = Some(self.made(Given { x, reference, history })?);
+        Ok(())
     }
 
     /// What the run needs next: `Denoise`, `Noise` or `Done`. Raises ProtocolError after a step that failed.
     fn request(&self, py: Python<'_>) -> PyResult<Py<PyAny>> {
-        on_run!(&*self.lock()?, run => match run.request()? {
-            Request::Denoise { sigma } => {
-                let request = Denoise { x: run.x(py)?.unbind(), sigma: sigma.wide() };
-                Ok(Py::new(py, request)?.into_any())
+        on_started!(self, run => match run.core_mut().request()? {
+            Request::Denoise { sigma, .. } => {
+                let x = arrays::read_only(&run.asked(py)?)?.unbind();
+                Ok(Py::new(py, Denoise { x, sigma: sigma.wide() })?.into_any())
             }
-            Request::Noise { sigma, sigma_next } => {
+            Request::Noise { sigma, sigma_next, .. } => {
                 let request = Noise { sigma: sigma.wide(), sigma_next: sigma_next.wide() };
                 Ok(Py::new(py, request)?.into_any())
             }
@@ -148,59 +203,55 @@ impl PyStepper {
     ///     NumericError: the latent is no longer finite.
     fn feed(&self, array: &Bound<'_, PyAny>) -> PyResult<()> {
         let _at_work = AtWork::begin()?;
-        on_run!(&mut *self.lock()?, run => match run.request()? {
-            Request::Denoise { .. } => {
-                run.hold(array)?;
-                run.proceed(array.py())
-            }
-            Request::Noise { .. } => run.feed_noise(array),
-            Request::Done => Err(Error::Protocol("fed an array, but the run is done".into()).into()),
+        on_started!(self, run => {
+            let what = match run.core().next()? {
+                Request::Noise { .. } => "the noise",
+                _ => "the denoiser's answer",
+            };
+            run.feed(array, what)
         })
     }
 
     /// Answers the present noise request from the run's own seeds (`SonarConfig.seed`).
     fn draw(&self, py: Python<'_>) -> PyResult<()> {
         let _at_work = AtWork::begin()?;
-        on_run!(&mut *self.lock()?, run => match run.request()? {
-            Request::Noise { .. } => run.draw(py),
-            _ => Err(Error::Protocol("asked to draw noise that the run has not asked for".into()).into()),
-        })
+        on_started!(self, run => run.draw(py))
     }
 
-    /// Takes another latent in the place of the present one; only while the run asks for `Denoise`.
+    /// Takes another latent in the place of the present one; only while the run asks for the first answer of a step.
     fn replace_x(&self, array: &Bound<'_, PyAny>) -> PyResult<()> {
-        on_run!(&mut *self.lock()?, run => run.replace_x(array))
+        on_started!(self, run => run.replace_x(array))
     }
 
     /// 0-based index of the present step; the number of steps when the run is done.
     #[getter]
     fn step(&self) -> PyResult<usize> {
-        on_run!(&*self.lock()?, run => Ok(run.stepper().step()))
+        on_started!(self, run => Ok(run.core().step()))
     }
 
-    /// The present latent, read-only.
+    /// The latent at the start of the present step, read-only.
     #[getter]
     fn x<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        on_run!(&*self.lock()?, run => run.x(py))
+        on_started!(self, run => arrays::read_only(&run.latent(py)?))
     }
 
     /// A copy of the momentum history, or None before there is one.
     #[getter]
     fn history(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        on_run!(&*self.lock()?, run => Ok(run.history(py).transpose()?.map(Py::into_any)))
+        on_started!(self, run => copied(py, run.core().history()))
     }
 
     /// A copy of the corrected derivative of the last step, or None before the first.
     #[getter]
     fn momentum_d(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        on_run!(&*self.lock()?, run => Ok(run.momentum_d(py).transpose()?.map(Py::into_any)))
+        on_started!(self, run => copied(py, run.core().momentum_d()))
     }
 
     /// The result, or None before the run is done.
     #[getter]
     fn result<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
-        on_run!(&*self.lock()?, run => match run.request()? {
-            Request::Done => run.buffer(py).map(Some),
+        on_started!(self, run => match run.core().next()? {
+            Request::Done => run.latent(py).map(Some),
             _ => Ok(None),
         })
     }
@@ -208,6 +259,74 @@ impl PyStepper {
     /// Whether the present step will ask for noise after the model call.
     #[getter]
     fn draws_after_denoising(&self) -> PyResult<bool> {
-        on_run!(&*self.lock()?, run => Ok(run.stepper().draws_after_denoising()))
+        on_started!(self, run => Ok(run.core().draws_in_step()))
     }
+
+    /// For copy and pickle.
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let make = py.import("sonar_sampler._core")?.getattr("restore_stepper")?;
+        let options = PyDict::new(py);
+        options.set_item("record", self.manner.records)?;
+        options.set_item("threads", self.manner.threads)?;
+        options.set_item("elementary", self.elementary.as_ref().map(|elementary| elementary.bind(py)))?;
+        let state = match &*self.lock()? {
+            Some(any) => Some(on_run!(any, run => state_of(py, run)?)),
+            None => None,
+        };
+        let arguments = (self.config.bind(py), self.sigmas.clone(), options, state).into_pyobject(py)?;
+        Ok((make, arguments))
+    }
+}
+
+/// A stepper from what `__reduce__` wrote.
+#[pyfunction]
+pub(super) fn restore_stepper<'py>(
+    config: &Bound<'py, PyAny>,
+    sigmas: &Bound<'py, PyAny>,
+    options: &Bound<'py, PyDict>,
+    state: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let class = config.py().get_type::<PyStepper>();
+    let Some(state) = state else {
+        return class.call((config, sigmas), Some(options));
+    };
+    let stepper = class.call((config, sigmas, state.as_any().get_item("x")?), Some(options))?;
+    on_started!(stepper.cast::<PyStepper>()?.get(), run => restore(run, state))?;
+    Ok(stepper)
+}
+
+fn copied<T: Number>(py: Python<'_>, array: Option<&Latent<T>>) -> PyResult<Option<Py<PyAny>>> {
+    array.map(|array| Ok(arrays::copy(array.bind(py))?.into_any())).transpose()
+}
+
+/// The names of a state's arrays in Python.
+const ARRAYS: [&str; 6] = ["x", "ahead", "older", "denoised", "history", "momentum_d"];
+
+fn state_of<'py, T: Number>(py: Python<'py>, run: &NumpyRun<T>) -> PyResult<Bound<'py, PyDict>> {
+    let State { at, flags, sizes, reference, arrays } =
+        run.core().state(|array| arrays::copy(array.bind(py)))?;
+    let state = PyDict::new(py);
+    state.set_item("run", (at, flags, sizes, run.is_half()))?;
+    state.set_item("reference", reference.into_pyarray(py))?;
+    for (name, array) in ARRAYS.into_iter().zip(arrays) {
+        state.set_item(name, array)?;
+    }
+    Ok(state)
+}
+
+fn restore<T: Number>(run: &mut NumpyRun<T>, state: &Bound<'_, PyDict>) -> PyResult<()> {
+    let state = state.as_any();
+    let (at, flags, sizes, half) = state.get_item("run")?.extract()?;
+    let mut arrays = [const { None }; 6];
+    for (place, name) in arrays.iter_mut().zip(ARRAYS) {
+        let given = state.get_item(name)?;
+        if !given.is_none() {
+            let array = arrays::latent_like::<T>(&given, "a pickled array", run.core().shape())?;
+            *place = Some(arrays::copy(&array)?);
+        }
+    }
+    let reference = arrays::latent::<T>(&state.get_item("reference")?, "the pickled reference")?.to_vec()?;
+    run.set_half(half);
+    run.core_mut().restore(State { at, flags, sizes, reference, arrays });
+    Ok(())
 }

@@ -30,16 +30,23 @@ def at(option, step):
 
 
 def seeds_of(config, batch):
-    return [config.seed + k for k in range(batch)] if isinstance(config.seed, int) else list(config.seed)
+    seed = 0 if config.seed is None else config.seed
+    return [seed + k for k in range(batch)] if isinstance(seed, int) else list(seed)
+
+
+def momentum_at(config, step, steps):
+    """1, which is none, outside the range of steps."""
+    first, last = position(config.momentum_start, steps), position(config.momentum_stop, steps)
+    return at(config.momentum, step) if first <= step <= last else 1.0
 
 
 def ancestral(sigma, sigma_next, eta):
     t = type(sigma)
     if eta == 0:
         return sigma_next, t(0)
-    up = t(eta) * np.sqrt(sigma_next * sigma_next * (sigma * sigma - sigma_next * sigma_next) / (sigma * sigma))
+    up = t(eta) * sqrt(sigma_next * sigma_next * (sigma * sigma - sigma_next * sigma_next) / (sigma * sigma))
     up = min(sigma_next, up)
-    return np.sqrt(sigma_next * sigma_next - up * up), up
+    return sqrt(sigma_next * sigma_next - up * up), up
 
 
 def ancestral_flow(sigma, sigma_next, eta):
@@ -51,7 +58,7 @@ def ancestral_flow(sigma, sigma_next, eta):
         return down, t(1), t(0)
     left, left_down = t(1) - sigma_next, t(1) - down
     variance = sigma_next * sigma_next - down * down * (left * left) / (left_down * left_down)
-    return down, left / left_down, np.sqrt(max(variance, t(0)))
+    return down, left / left_down, sqrt(max(variance, t(0)))
 
 
 def per_image(values, like):
@@ -104,70 +111,215 @@ def correct_batch(d, h, momentum, momentum_hist, signs):
     return np.stack([m for m, _ in pairs]), np.stack([new for _, new in pairs])
 
 
+def lead(denoised, h, momentum, momentum_hist, guard, is_last):
+    """The answer ahead of its history, and the next history; `h` None means that there is none yet."""
+    t = denoised.dtype.type
+    if h is None:
+        return denoised, denoised
+    p = 0.0 if is_last else 1 - momentum
+    e = t(p) * (denoised - h)
+    if guard > 0 and p > 0:
+        axes = tuple(range(1, denoised.ndim))
+        wide = denoised.astype(np.float64)
+        size = p * np.sqrt(np.square((denoised - h).astype(np.float64)).mean(axes))
+        with np.errstate(divide="ignore", invalid="ignore"):
+            n = wide[0].size
+            limit = guard * np.sqrt(wide.var(axes) * n / np.float64(n - 1))
+            left = np.where(size > limit, limit / size, 1.0)
+        e = e * per_image(left, e)
+    return denoised + e, t(momentum_hist) * h + t(1 - momentum_hist) * denoised
+
+
 def signs_at(config, seeds, step):
     if config.momentum_sign == "rand":
         return [oracle_noise.sign(seed, step) for seed in seeds]
     return [config.momentum_sign if isinstance(config.momentum_sign, str) else config.momentum_sign[step]] * len(seeds)
 
 
+def wide(function):
+    """An elementary function in double precision, rounded once."""
+    return lambda value: type(value)(function(np.float64(value)))
+
+
+exp, expm1, sqrt = wide(np.exp), wide(np.expm1), wide(np.sqrt)
+
+
+def log(value):
+    with np.errstate(divide="ignore"):
+        return wide(np.log)(value)
+
+
+@dataclass
+class Move:
+    """The end of a step: what a plain solver makes of it, what a momentum mixes instead, and the noise after it."""
+
+    plain: np.ndarray
+    derivative: np.ndarray
+    sigma_hat: float
+    sigma_to: float
+    denoised: np.ndarray
+    rescale: float = 1
+    noise: tuple = ()  # factors, from left to right
+
+
+class Twin:
+    """A run; one method for each solver makes a step up to its end."""
+
+    def __init__(self, denoise, x, sigmas, config, noise):
+        self.t = x.dtype.type
+        self.sigmas = [self.t(sigma) for sigma in sigmas]
+        self.steps = len(sigmas) - 1
+        self.config, self.denoise, self.host_noise = config, denoise, noise
+        self.seeds, self.shape, self.dtype = seeds_of(config, len(x)), x.shape, x.dtype
+        self.older, self.trace = None, Trace()
+
+    def draw(self, i, sigma, sigma_next, again=False):
+        if self.host_noise is None:
+            purpose = oracle_noise.STEP_AGAIN if again else oracle_noise.STEP
+            return oracle_noise.normal(self.shape, self.seeds, i, purpose).astype(self.dtype)
+        return np.asarray(self.host_noise(float(sigma), float(sigma_next)), self.dtype)
+
+    def ask(self, x, sigma):
+        self.trace.seen.append((x, sigma))
+        return np.asarray(self.denoise(x, float(sigma)), self.dtype)
+
+    def churned(self, x, i):
+        c, t, sigma = self.config, self.t, self.sigmas[i]
+        gamma = min(c.s_churn / self.steps, 2**0.5 - 1) if t(c.s_tmin) <= sigma <= t(c.s_tmax) else 0.0
+        sigma_hat = sigma * t(gamma + 1)
+        if gamma > 0:
+            up = sqrt(sigma_hat * sigma_hat - sigma * sigma)
+            x = x + self.draw(i, sigma, self.sigmas[i + 1]) * t(c.s_noise) * up
+        return x, sigma_hat
+
+    def euler_step(self, x, denoised, sigma_hat, sigma_to, **noise):
+        d = (x - denoised) / sigma_hat
+        return Move(x + d * (sigma_to - sigma_hat), d, sigma_hat, sigma_to, denoised, **noise)
+
+    def euler(self, x, i):
+        x, sigma_hat = self.churned(x, i)
+        return x, self.euler_step(x, self.ask(x, sigma_hat), sigma_hat, self.sigmas[i + 1])
+
+    def euler_a(self, x, i):
+        c, sigma, sigma_next = self.config, self.sigmas[i], self.sigmas[i + 1]
+        rescale = self.t(1)
+        if c.flow:
+            sigma_to, rescale, up = ancestral_flow(sigma, sigma_next, c.eta)
+        else:
+            sigma_to, up = ancestral(sigma, sigma_next, c.eta)
+        noise = (self.t(c.s_noise), up) if sigma_next > 0 else ()
+        return x, self.euler_step(x, self.ask(x, sigma), sigma, sigma_to, rescale=rescale, noise=noise)
+
+    def naive(self, x, i):
+        sigma = self.sigmas[i]
+        return x, self.euler_step(x, self.ask(x, sigma), sigma, self.sigmas[i + 1], noise=(self.t(JITTER),))
+
+    def heun(self, x, i):
+        x, sigma_hat = self.churned(x, i)
+        sigma_to = self.sigmas[i + 1]
+        denoised = self.ask(x, sigma_hat)
+        if sigma_to == 0 or self.takes_last(i):
+            return x, self.euler_step(x, denoised, sigma_hat, sigma_to)
+        d, dt = (x - denoised) / sigma_hat, sigma_to - sigma_hat
+        ahead = x + d * dt
+        second = self.ask(ahead, sigma_to)
+        d = (d + (ahead - second) / sigma_to) / self.t(2)
+        return x, Move(x + d * dt, d, sigma_hat, sigma_to, second)
+
+    def dpmpp_2m(self, x, i):
+        sigma, sigma_next = self.sigmas[i], self.sigmas[i + 1]
+        t, t_next = -log(sigma), -log(sigma_next)
+        h = t_next - t
+        denoised = mixed = self.ask(x, sigma)
+        if i > 0 and sigma_next > 0:
+            r = (t - -log(self.sigmas[i - 1])) / h
+            half = self.t(1) / (self.t(2) * r)
+            mixed = (self.t(1) + half) * denoised - half * self.older
+        plain = exp(-t_next) / exp(-t) * x - expm1(-h) * mixed
+        self.older = denoised
+        return x, Move(plain, (x - mixed) / sigma, sigma, sigma_next, denoised)
+
+    def dpmpp_2m_sde(self, x, i):
+        c, sigma, sigma_next = self.config, self.sigmas[i], self.sigmas[i + 1]
+        denoised = mixed = self.ask(x, sigma)
+        if sigma_next == 0:
+            return x, Move(denoised, (x - denoised) / sigma, sigma, sigma_next, denoised)
+        t, s = -log(sigma), -log(sigma_next)
+        h = s - t
+        eta_h = self.t(c.eta) * h
+        plain = sigma_next / sigma * exp(-eta_h) * x + -expm1(-h - eta_h) * denoised
+        if i > 0:
+            r, half = (t - -log(self.sigmas[i - 1])) / h, self.t(0.5)
+            plain = plain + half * -expm1(-h - eta_h) * (self.t(1) / r) * (denoised - self.older)
+            mixed = denoised + half * (self.t(1) / r) * (denoised - self.older)
+        self.older = denoised
+        up = (sigma_next, sqrt(-expm1(self.t(-2) * eta_h)), self.t(c.s_noise)) if c.eta > 0 else ()
+        return x, Move(plain, (x - mixed) / sigma, sigma, sigma_next * exp(-eta_h), denoised, noise=up)
+
+    def dpmpp_sde(self, x, i):
+        c, sigma, sigma_next = self.config, self.sigmas[i], self.sigmas[i + 1]
+        denoised = self.ask(x, sigma)
+        if sigma_next == 0:
+            return x, self.euler_step(x, denoised, sigma, sigma_next)
+        t, t_next = -log(sigma), -log(sigma_next)
+        start, middle, end = exp(-t), exp(-(t + (t_next - t) * self.t(0.5))), exp(-t_next)
+
+        def part(to, answer):
+            down, up = ancestral(start, to, c.eta)
+            return exp(log(down)) / start * x - expm1(t - -log(down)) * answer, down, up
+
+        ahead, _, up = part(middle, denoised)
+        ahead = ahead + self.draw(i, start, middle) * self.t(c.s_noise) * up
+        second = self.ask(ahead, middle)
+        plain, down, up = part(end, second)
+        self.interval = (start, end)
+        return x, Move(plain, (x - second) / sigma, sigma, down, second, noise=(self.t(c.s_noise), up))
+
+    def takes_last(self, i):
+        return self.config.exact_last_step and self.sigmas[i + 1] == 0
+
+
 def run(denoise, x, sigmas, config, *, reference=None, noise=None, history=None):
     """Samples like `sonar_sampler.sample`; draws its own noise only where `noise` is None."""
-    dtype = x.dtype.type
-    sigmas = [dtype(sigma) for sigma in sigmas]
-    steps = len(sigmas) - 1
-    seeds = seeds_of(config, len(x))
+    twin = Twin(denoise, x, sigmas, config, noise)
+    sigmas, steps, trace, t = twin.sigmas, twin.steps, twin.trace, twin.t
     first, last = position(config.ref_start, steps), position(config.ref_stop, steps)
-    r = None if reference is None else normalize(np.asarray(reference, dtype))
-    trace = Trace()
+    r = None if reference is None else normalize(np.asarray(reference, x.dtype))
+    momenta = [momentum_at(config, i, steps) for i in range(steps)]
+    leads = config.momentum_mode == "lead" and any(momentum < 1 for momentum in momenta)
 
     h = history
     if h is None and config.momentum_hist_init == "rand_init":
         h = x
     if h is None and config.momentum_hist_init == "rand_new":
-        h = oracle_noise.normal(x.shape, seeds, 0, oracle_noise.HISTORY).astype(dtype)
+        h = oracle_noise.normal(x.shape, twin.seeds, 0, oracle_noise.HISTORY).astype(x.dtype)
 
-    def draw(i):
-        if noise is None:
-            return oracle_noise.normal(x.shape, seeds, i, oracle_noise.STEP).astype(dtype)
-        return np.asarray(noise(float(sigmas[i]), float(sigmas[i + 1])), dtype)
-
-    for i in range(steps):
-        sigma, sigma_next = sigmas[i], sigmas[i + 1]
-        s_noise = dtype(config.s_noise)
-        sigma_hat, sigma_to, rescale, sigma_up = sigma, sigma_next, dtype(1), None
-        if config.sampler == "euler":
-            churns = dtype(config.s_tmin) <= sigma <= dtype(config.s_tmax)
-            gamma = min(config.s_churn / steps, 2**0.5 - 1) if churns else 0.0
-            sigma_hat = sigma * dtype(gamma + 1)
-            if gamma > 0:
-                x = x + draw(i) * s_noise * np.sqrt(sigma_hat * sigma_hat - sigma * sigma)
-        elif config.sampler == "euler_a":
-            if config.flow:
-                sigma_to, rescale, sigma_up = ancestral_flow(sigma, sigma_next, config.eta)
-            else:
-                sigma_to, sigma_up = ancestral(sigma, sigma_next, config.eta)
-            sigma_up = sigma_up if sigma_next > 0 else None
-        else:
-            s_noise, sigma_up = dtype(1), dtype(JITTER)
-
-        trace.seen.append((x, sigma_hat))
-        denoised = np.asarray(denoise(x, float(sigma_hat)), dtype)
-        if config.exact_last_step and sigma_next == 0:
-            x = denoised.copy()
+    for i, momentum in enumerate(momenta):
+        x, move = getattr(twin, config.sampler)(x, i)
+        if twin.takes_last(i):
+            x = move.denoised.copy()
             trace.histories.append(h)
             continue
-
-        m = (x - denoised) / sigma_hat
-        momentum = at(config.momentum, i)
-        if momentum != 1:
-            m, h = correct_batch(m, h, momentum, at(config.momentum_hist, i), signs_at(config, seeds, i))
+        moved, m, hist = move.plain, move.derivative, at(config.momentum_hist, i)
+        if leads:
+            ahead, h = lead(move.denoised, h, momentum, hist, config.lead_guard, sigmas[i + 1] == 0)
+            m = (x - ahead) / move.sigma_hat
+            moved = x + m * (move.sigma_to - move.sigma_hat)
+        elif momentum != 1 and config.momentum_mode == "classic":
+            m, h = correct_batch(m, h, momentum, hist, signs_at(config, twin.seeds, i))
+            moved = x + m * (move.sigma_to - move.sigma_hat)
         trace.corrected.append(m)
         trace.histories.append(h)
-        x = x + m * (sigma_to - sigma_hat)
+        x = moved
         factor = at(config.ref_factor, i)
         if r is not None and factor != 0 and first <= i <= last:
-            x = pull(x, denoised, r, sigma, sigma_next, factor, config.ref_method)
-        if sigma_up is not None:
-            x = x * rescale + draw(i) * s_noise * sigma_up
+            x = pull(x, move.denoised, r, sigmas[i], sigmas[i + 1], factor, config.ref_method)
+        if move.noise:
+            is_second = config.sampler == "dpmpp_sde"
+            interval = twin.interval if is_second else (sigmas[i], sigmas[i + 1])
+            noise = twin.draw(i, *interval, again=is_second)
+            for factor in move.noise:
+                noise = noise * factor
+            x = x * t(move.rescale) + noise
     trace.out = x
     return trace

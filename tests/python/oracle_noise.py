@@ -9,7 +9,7 @@ from functools import lru_cache
 
 import numpy as np
 
-STEP, HISTORY, SIGN, INITIAL = 1, 2, 3, 4
+STEP, HISTORY, SIGN, INITIAL, STEP_AGAIN = 1, 2, 3, 4, 5
 
 _R = 3.654152885361008796
 _V = 0.00492867323399

@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 
 from sonar_sampler import SonarConfig
 
-SAMPLERS = ("euler", "euler_a", "naive")
+SAMPLERS = ("euler_a", "euler", "naive", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde")
+LEADING = ("euler_a", "euler", "naive")  # solvers of first order
+FLOWING = ("euler_a", "euler", "naive", "heun")
+RISING = ("euler", "naive", "heun")
+MULTISTEP = ("dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde")  # computed in log sigma
 
 
 def latent(seed=0, shape=(2, 4, 8, 8), dtype=np.float32, scale=14.0):
@@ -43,6 +47,12 @@ class Draws:
         return self.rng.standard_normal(self.shape).astype(self.dtype)
 
 
+def reply(stepper, array):
+    """Answers what a stepper asks for."""
+    stepper.request()
+    stepper.feed(array)
+
+
 def same_bits(left, right):
     __tracebackhide__ = True
     assert left.dtype == right.dtype
@@ -64,9 +74,11 @@ def schedules(draw, sampler, flow=False):
     """Falling or, where the method allows it, rising; with equal neighbours; ending at 0 or not."""
     top = 1.0 if flow else 20.0
     values = draw(st.lists(st.floats(0.02, top, allow_subnormal=False), min_size=1, max_size=6))
-    if sampler == "euler_a" or not draw(st.booleans()):
+    if sampler not in RISING or not draw(st.booleans()):
         values.sort(reverse=True)
-    if len(values) > 1 and draw(st.booleans()):
+    if sampler in MULTISTEP:
+        values = [value for k, value in enumerate(values) if k == 0 or value < values[k - 1] * 0.99]
+    elif len(values) > 1 and draw(st.booleans()):
         values[1] = values[0]
     return [*values, 0.0] if draw(st.booleans()) else values
 
@@ -77,17 +89,29 @@ def configs(draw, steps, batch, sampler, flow=False):
         return draw(st.one_of(values, st.tuples(*[values] * steps)))
 
     signs = st.sampled_from(["pos", "neg"])
-    position = st.one_of(st.integers(0, 8), st.floats(0, 1, allow_subnormal=False))
+    index, fraction = st.integers(0, 8), st.floats(0, 1, allow_subnormal=False)
+    ranges = st.one_of(
+        st.tuples(index, index).map(sorted),
+        st.tuples(fraction, fraction).map(sorted),
+        st.tuples(index, fraction),
+        st.tuples(fraction, index),
+    )
+    (ref_start, ref_stop), (momentum_start, momentum_stop) = draw(ranges), draw(st.one_of(st.just((0.0, 1.0)), ranges))
+    leads = sampler in LEADING and draw(st.booleans())
     return SonarConfig(
         sampler=sampler,
+        momentum_mode="lead" if leads else "classic",
+        lead_guard=draw(st.sampled_from([0.0, 0.1, 0.25])),
+        momentum_start=momentum_start,
+        momentum_stop=momentum_stop,
         momentum=per_step(unit),
         momentum_hist=per_step(unit),
-        momentum_hist_init=draw(st.sampled_from(["zero", "rand_init", "rand_new"])),
-        momentum_sign=draw(st.one_of(signs, st.just("rand"), st.tuples(*[signs] * steps))),
+        momentum_hist_init="zero" if leads else draw(st.sampled_from(["zero", "rand_init", "rand_new"])),
+        momentum_sign="pos" if leads else draw(st.one_of(signs, st.just("rand"), st.tuples(*[signs] * steps))),
         ref_method=draw(st.sampled_from(["linear", "euler"])),
         ref_factor=per_step(st.floats(-0.5, 0.5, allow_subnormal=False)),
-        ref_start=draw(position),
-        ref_stop=draw(position),
+        ref_start=ref_start,
+        ref_stop=ref_stop,
         eta=draw(st.one_of(st.sampled_from([0.0, 1.0]), st.floats(0, 1 if flow else 3, allow_subnormal=False))),
         s_churn=0.0 if flow else draw(st.one_of(st.just(0.0), st.floats(0, 10, allow_subnormal=False))),
         s_tmin=draw(small),
@@ -97,6 +121,7 @@ def configs(draw, steps, batch, sampler, flow=False):
         exact_last_step=draw(st.booleans()),
         seed=draw(
             st.one_of(
+                st.none(),
                 st.integers(0, 2**64 - 1 - batch),
                 st.lists(st.integers(0, 2**64 - 1), min_size=batch, max_size=batch).map(tuple),
             )
@@ -108,7 +133,7 @@ def configs(draw, steps, batch, sampler, flow=False):
 def cases(draw, dtypes=(np.float32, np.float64), guided=None):
     """A whole run: `(x, sigmas, config, reference, history)`."""
     sampler = draw(st.sampled_from(SAMPLERS))
-    flow = draw(st.booleans())
+    flow = sampler in FLOWING and draw(st.booleans())
     has_reference = draw(st.booleans()) if guided is None else guided
     shape = draw(shapes(min_dims=3 if has_reference else 2))
     dtype = draw(st.sampled_from(dtypes))

@@ -7,7 +7,7 @@ import traceback
 import numpy as np
 import pytest
 
-from runs import SAMPLERS, Draws, denoise, karras, latent, same_bits
+from runs import SAMPLERS, Draws, denoise, karras, latent, reply, same_bits
 from sonar_sampler import SonarConfig, Stepper, sample
 
 X = latent()
@@ -172,14 +172,14 @@ def test_a_stepper_fed_from_inside_its_own_feeding_is_refused_or_left_alone():
     class Sly(np.ndarray):
         def __array_finalize__(self, source):
             try:
-                stepper.feed(X)
+                reply(stepper, X)
             except Exception as error:
                 seen.append(type(error).__name__)
 
     sly = np.asfortranarray(X).view(Sly)
     seen.clear()
     try:
-        stepper.feed(sly)
+        reply(stepper, sly)
     except Exception as error:
         seen.append(type(error).__name__)
     assert set(seen) <= {"ProtocolError"}

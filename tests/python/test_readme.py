@@ -25,12 +25,22 @@ def test_the_python_example_runs():
 def test_the_commands_run(command, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     arguments = shlex.split(command)
-    if arguments[0] == "again":
+    if arguments[0] in ("again", "show"):
         made = next(shlex.split(line) for line in COMMANDS if "lake aurora" in line)
         assert CliRunner().invoke(main, made).exit_code == 0
     done = CliRunner().invoke(main, arguments)
     assert done.exit_code == 0, done.output
-    assert Path(done.stdout.strip()).is_file()
+    if arguments[0] == "show":
+        assert re.search(r"^Seed +3$", done.stdout, re.M)
+    else:
+        assert Path(done.stdout.strip()).is_file()
+
+
+def test_the_shell_completion_is_the_one_of_the_command():
+    for shell in ("bash", "zsh", "fish"):
+        assert f"_SONAR_COMPLETE={shell}_source sonar" in README
+        done = CliRunner().invoke(main, env={"_SONAR_COMPLETE": f"{shell}_source"}, prog_name="sonar")
+        assert "_SONAR_COMPLETE" in done.stdout
 
 
 @pytest.mark.parametrize(

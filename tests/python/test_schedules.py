@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runs import SAMPLERS, Draws, cases, denoise, flow_sigmas, karras, latent, same_bits
+from runs import SAMPLERS, Draws, cases, denoise, flow_sigmas, karras, latent, reply, same_bits
 from sonar_sampler import NumericError, SonarConfig, Stepper, sample
 
 
@@ -42,7 +42,7 @@ def test_a_schedule_can_be_split_where_the_history_goes_along(case, cut):
         while stepper.result is None:
             request = stepper.request()
             is_noise = type(request).__name__ == "Noise"
-            stepper.feed(noise(None, None) if is_noise else denoise(request.x, request.sigma))
+            reply(stepper, noise(None, None) if is_noise else denoise(request.x, request.sigma))
         x, history = stepper.result, stepper.history
     same_bits(x, whole)
 
@@ -123,7 +123,7 @@ def test_one_number_per_step_is_that_number_at_that_step():
             single = SonarConfig(sampler="euler", **{option: value})
             one = Stepper(single, sigmas[step : step + 2], stepper.x, history=stepper.history)
             one.feed(latent(step))
-            stepper.feed(latent(step))
+            reply(stepper, latent(step))
             same_bits(one.result, stepper.x)
             same_bits(one.history, stepper.history)
 
@@ -142,22 +142,22 @@ def test_momentum_1_inside_a_sequence_leaves_the_history_as_it_was():
     x, config = latent(), SonarConfig(sampler="euler", momentum=(0.8, 1.0, 0.8))
     stepper = Stepper(config, [8.0, 4.0, 2.0, 1.0], x)
     assert stepper.history is None
-    stepper.feed(latent(1))
+    reply(stepper, latent(1))
     kept = stepper.history
     before = stepper.x
-    stepper.feed(latent(2))
+    reply(stepper, latent(2))
     same_bits(stepper.history, kept)
     same_bits(stepper.x, before + (before - latent(2)) / np.float32(4) * np.float32(-2))
-    stepper.feed(latent(3))
+    reply(stepper, latent(3))
     assert not np.array_equal(stepper.history, kept)
 
 
 def test_momentum_1_at_first_leaves_the_history_to_begin_later():
     x, config = latent(), SonarConfig(sampler="euler", momentum=(1.0, 0.8))
     stepper = Stepper(config, [8.0, 4.0, 2.0], x)
-    stepper.feed(latent(1))
+    reply(stepper, latent(1))
     assert stepper.history is None
-    stepper.feed(latent(2))
+    reply(stepper, latent(2))
     same_bits(stepper.history, stepper.momentum_d)
 
 

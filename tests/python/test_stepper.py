@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 
-from runs import SAMPLERS, Draws, cases, denoise, karras, latent, same_bits
+from runs import SAMPLERS, Draws, cases, denoise, karras, latent, reply, same_bits
 from sonar_sampler import (
     Denoise,
     Done,
@@ -27,9 +27,9 @@ def finish(stepper, noise=None):
     while not isinstance(request := stepper.request(), Done):
         asked.append(type(request).__name__)
         if isinstance(request, Noise):
-            stepper.draw() if noise is None else stepper.feed(noise(request.sigma, request.sigma_next))
+            stepper.draw() if noise is None else reply(stepper, noise(request.sigma, request.sigma_next))
         else:
-            stepper.feed(denoise(request.x, request.sigma))
+            reply(stepper, denoise(request.x, request.sigma))
     return asked
 
 
@@ -74,7 +74,7 @@ def test_a_request_says_what_and_at_which_noise_level():
     assert isinstance(request, Denoise)
     assert (request.sigma, repr(request)) == (4.0, "Denoise(sigma=4)")
     same_bits(request.x, X)
-    stepper.feed(X)
+    reply(stepper, X)
     request = stepper.request()
     assert isinstance(request, Noise)
     assert (request.sigma, request.sigma_next, repr(request)) == (4.0, 2.0, "Noise(sigma=4, sigma_next=2)")
@@ -94,7 +94,7 @@ def test_step_counts_and_result_waits_for_the_end():
     steps = []
     while stepper.result is None:
         steps.append(stepper.step)
-        stepper.draw() if isinstance(stepper.request(), Noise) else stepper.feed(X)
+        stepper.draw() if isinstance(stepper.request(), Noise) else reply(stepper, X)
     assert steps == [0, 0, 1]
     assert stepper.step == 2
     same_bits(stepper.result, stepper.x)
@@ -104,7 +104,7 @@ def test_what_it_keeps_is_handed_out_as_copies_and_the_latent_read_only():
     stepper = Stepper(EULER, [4.0, 2.0, 1.0], X)
     assert stepper.momentum_d is None
     assert stepper.history is None
-    stepper.feed(denoise(X, 4.0))
+    reply(stepper, denoise(X, 4.0))
     before = state(stepper)
     stepper.history[:] = 99
     stepper.momentum_d[:] = 99
@@ -117,7 +117,7 @@ def test_what_it_keeps_is_handed_out_as_copies_and_the_latent_read_only():
 def test_the_corrected_derivative_is_the_one_of_the_last_step():
     stepper = Stepper(EULER, [4.0, 2.0, 1.0], X)
     before = stepper.x
-    stepper.feed(denoise(X, 4.0))
+    reply(stepper, denoise(X, 4.0))
     same_bits(stepper.x, before + stepper.momentum_d * np.float32(-2))
 
 
@@ -125,13 +125,13 @@ def test_an_exact_step_corrects_no_derivative():
     rubbish = [np.full_like(X, 7.0) for _ in range(8)]
     del rubbish  # what the next arrays may find in their memory
     stepper = Stepper(SonarConfig(sampler="euler", exact_last_step=True), [4.0, 0.0], X)
-    stepper.feed(X * 0.5)
+    reply(stepper, X * 0.5)
     same_bits(stepper.momentum_d, np.zeros_like(X))
 
 
 def test_record_false_keeps_no_derivative():
     stepper = Stepper(EULER, [4.0, 2.0], X, record=False)
-    stepper.feed(X)
+    reply(stepper, X)
     assert stepper.momentum_d is None
 
 
@@ -140,7 +140,7 @@ def test_feeding_the_wrong_thing_leaves_the_state(config):
     for when in range(3):
         stepper = Stepper(config, [4.0, 2.0, 1.0], X)
         for _ in range(when):
-            stepper.draw() if isinstance(stepper.request(), Noise) else stepper.feed(denoise(X, 1.0))
+            stepper.draw() if isinstance(stepper.request(), Noise) else reply(stepper, denoise(X, 1.0))
         before = state(stepper)
         for wrong, error in (
             (X[:1], LatentError),
@@ -156,12 +156,12 @@ def test_feeding_the_wrong_thing_leaves_the_state(config):
             ("noise", DtypeError),
         ):
             with pytest.raises(error):
-                stepper.feed(wrong)
+                reply(stepper, wrong)
             assert state(stepper) == before
         finish(stepper)
         right = Stepper(config, [4.0, 2.0, 1.0], X)
         for _ in range(when):
-            right.draw() if isinstance(right.request(), Noise) else right.feed(denoise(X, 1.0))
+            right.draw() if isinstance(right.request(), Noise) else reply(right, denoise(X, 1.0))
         finish(right)
         same_bits(stepper.result, right.result)
 
@@ -172,7 +172,7 @@ def test_out_of_order_is_refused_and_leaves_the_state():
     with pytest.raises(ProtocolError, match="not asked for"):
         stepper.draw()
     assert state(stepper) == before
-    stepper.feed(X)
+    reply(stepper, X)
     before = state(stepper)
     with pytest.raises(ProtocolError, match="only while the run asks for the denoised latent"):
         stepper.replace_x(X)
@@ -189,11 +189,11 @@ def test_out_of_order_is_refused_and_leaves_the_state():
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_an_answer_that_is_not_finite_ends_the_run_and_says_where(bad):
     stepper = Stepper(EULER, [4.0, 2.0, 1.0], X)
-    stepper.feed(denoise(X, 4.0))
+    reply(stepper, denoise(X, 4.0))
     wrong = denoise(stepper.x, 2.0)
     wrong[1, 3, 7, 7] = bad
     with pytest.raises(NumericError, match=r"step 1: the denoiser answered NaN .* at sigma 2 \(images \[1\]"):
-        stepper.feed(wrong)
+        reply(stepper, wrong)
     for ended in (stepper.request, lambda: stepper.feed(X), stepper.draw, lambda: stepper.replace_x(X)):
         with pytest.raises(ProtocolError, match="ended with an error at step 1"):
             ended()
@@ -203,16 +203,16 @@ def test_an_answer_that_is_not_finite_ends_the_run_and_says_where(bad):
 def test_noise_that_is_not_finite_ends_the_run_and_says_so(config):
     stepper = Stepper(config, [4.0, 2.0, 1.0], X)
     if config is EULER_A:
-        stepper.feed(X)
+        reply(stepper, X)
     with pytest.raises(NumericError, match=r"step 0: the noise holds NaN .*images \[0, 1\]"):
-        stepper.feed(np.full_like(X, np.nan))
+        reply(stepper, np.full_like(X, np.nan))
 
 
 def test_a_latent_that_grows_past_the_largest_number_is_said_to_have_grown():
     x = np.full((1, 1, 2, 2), 3e38, np.float32)
     stepper = Stepper(SonarConfig(sampler="euler", momentum_sign="neg"), [1.0, 3.0], x)
     with pytest.raises(NumericError, match="grew past the largest number"):
-        stepper.feed(-x / 10)
+        reply(stepper, -x / 10)
 
 
 @pytest.mark.parametrize("sampler", SAMPLERS)
@@ -244,7 +244,7 @@ def test_replace_x_takes_a_copy_and_refuses_what_is_no_latent():
 
 def test_replace_x_in_the_middle_keeps_the_history():
     stepper = Stepper(EULER, [4.0, 2.0, 1.0], X)
-    stepper.feed(denoise(X, 4.0))
+    reply(stepper, denoise(X, 4.0))
     history = stepper.history
     stepper.replace_x(latent(9))
     same_bits(stepper.history, history)
@@ -257,7 +257,7 @@ def test_what_was_fed_may_be_changed_once_the_step_is_made():
         for k in range(2):
             fed = answer if reuse else np.empty_like(X)
             fed[:] = latent(k)
-            stepper.feed(fed)
+            reply(stepper, fed)
         outs.append(stepper.result)
     same_bits(*outs)
 
@@ -272,7 +272,7 @@ def test_a_given_history_overrides_the_init():
     for init in ("zero", "rand_init", "rand_new"):
         stepper = Stepper(SonarConfig(sampler="euler", momentum_hist_init=init), [4.0, 2.0], X, history=history)
         same_bits(stepper.history, history)
-        stepper.feed(denoise(X, 4.0))
+        reply(stepper, denoise(X, 4.0))
         d = (X - denoise(X, 4.0)) / np.float32(4)
         np.testing.assert_allclose(stepper.momentum_d, 0.95 * d + 0.05 * history, rtol=1e-4, atol=1e-5)
 
@@ -281,9 +281,9 @@ def test_the_schedule_is_computed_with_the_hosts_square_root():
     config, sigmas, asked = SonarConfig(), [9.0, 4.0, 1.0, 0.0], []
 
     def first_step(sqrt):
-        stepper = Stepper(config, sigmas, X, sqrt=sqrt)
-        stepper.feed(X * 0)
-        stepper.feed(X * 0)
+        stepper = Stepper(config, sigmas, X, elementary=sqrt)
+        reply(stepper, X * 0)
+        reply(stepper, X * 0)
         return stepper.x
 
     def watched(value):
@@ -300,4 +300,4 @@ def test_what_the_hosts_square_root_raises_passes_through():
         raise KeyError(value)
 
     with pytest.raises(KeyError):
-        Stepper(SonarConfig(), [9.0, 4.0, 1.0, 0.0], X, sqrt=sqrt)
+        Stepper(SonarConfig(), [9.0, 4.0, 1.0, 0.0], X, elementary=sqrt)

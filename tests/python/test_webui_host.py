@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -111,15 +112,22 @@ def test_nothing_is_written_into_the_extension(host):
 
 
 def test_the_panel_says_what_to_do_without_the_package(tmp_path):
-    """The host starts, the panel tells the reason, the samplers are not there."""
+    """The host starts, the panel tells the line that install.py printed, the samplers are not there."""
+    extension, compiled = tmp_path / "sonar", shutil.ignore_patterns("_core.*.so", "_core.pyd", "__pycache__")
+    for name in ("src", "python", "scripts"):
+        shutil.copytree(ROOT / name, extension / name, ignore=compiled)
+    for name in ("Cargo.toml", "Cargo.lock", "build.rs", "install.py"):
+        shutil.copy(ROOT / name, extension / name)
+    environment = {**os.environ, "PATH": "", "HOME": str(tmp_path)}
+    printed = subprocess.run(
+        [sys.executable, str(extension / "install.py")],
+        capture_output=True, text=True, timeout=100, cwd=tmp_path, env=environment, check=True,
+    )  # fmt: skip
     program = (
-        "import importlib.util, json, os, sys\n"
+        "import json, os, sys\n"
         f"sys.path.insert(0, {str(HOST_ROOT)!r})\n"
-        "find = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *a: None if name == 'sonar_sampler' else find(name, *a)\n"
-        "sys.modules['sonar_sampler'] = None\n"
         "from modules import scripts, sd_samplers, ui, upscaler, errors\n"
-        f"scripts.extension_dirs[:] = [{str(ROOT)!r}]\n"
+        f"scripts.extension_dirs[:] = [{str(extension)!r}]\n"
         "from modules import sd_models; sd_models.load()\n"
         "scripts.load_scripts(); upscaler.load_upscalers()\n"
         "texts = [c['props'].get('value') for c in ui.create_ui().get_config_file()['components']]\n"
@@ -134,8 +142,9 @@ def test_the_panel_says_what_to_do_without_the_package(tmp_path):
     )  # fmt: skip
     assert done.returncode == 0, done.stderr[-2000:]
     texts, reported, samplers = json.loads(done.stdout.splitlines()[-1])
-    assert texts
-    assert all("not installed" in text and "Restart" in text for text in texts)
+    reason = printed.stdout.strip().removeprefix("Sonar is not available: ")
+    assert "https://rustup.rs" in reason
+    assert any(reason in text for text in texts)
     assert reported == []
     assert not [name for name in samplers if "Sonar" in name]
 

@@ -61,7 +61,7 @@ def test_the_python_example_works_on_the_command_line(heun_file, tmp_path):
     plain = sonar("txt2img", *settings, "--sampler", "euler", "--momentum", "0.8")
     assert f"{heun_file}:heun" in opened(own).text["parameters"]
     assert np.abs(np.asarray(opened(own), float) - np.asarray(opened(plain), float)).mean() > 1
-    assert sonar("again", str(own)).read_bytes() == own.read_bytes()
+    assert sonar("again", str(own), "--allow-sampler-file", str(heun_file)).read_bytes() == own.read_bytes()
 
 
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="no cargo: the Rust example is not compiled")

@@ -1,7 +1,6 @@
 //! The seeded generator is value-stable: these numbers never change, so that an image can be made again.
 
-use sonar_sampler::momentum::Sign;
-use sonar_sampler::noise::{Purpose, fill_batch, fill_normal, random_sign};
+use sonar_sampler::noise::{Purpose, coin, fill_batch, fill_normal};
 
 fn normal<T: sonar_sampler::real::Real>(count: usize, seed: u64, step: usize, purpose: Purpose) -> Vec<T> {
     let mut values = vec![T::zero(); count];
@@ -30,10 +29,7 @@ fn the_history_of_rand_new() {
 #[test]
 fn random_signs() {
     let signs: String = (0..12)
-        .map(|step| match random_sign(7, step) {
-            Sign::Pos => 'p',
-            Sign::Neg => 'n',
-        })
+        .map(|step| if coin(7, step) { 'p' } else { 'n' })
         .collect();
     assert_eq!(signs, "nnnppnpnppnn");
 }

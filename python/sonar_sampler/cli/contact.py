@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from PIL import Image
 
 from sonar_sampler import ConfigError, Denoise, Done, Stepper
 from sonar_sampler.cli.job import Job
-from sonar_sampler.cli.sheet import sheet
+from sonar_sampler.cli.sheet import Layout, sheet
 from sonar_sampler.toy import ToyModel
 
 Array = np.ndarray[Any, Any]
@@ -20,6 +21,15 @@ _CELL = 128
 _AREA = 4
 
 
+@dataclass(frozen=True)
+class Step:
+    """What a step of a run shows: the latent that the model saw, the history after it, and what the step changed."""
+
+    denoised: Array
+    history: Array
+    change: Array
+
+
 def contact_sheet(job: Job, progress: Callable[[dict[str, Any]], object]) -> Image.Image:
     """Runs a job and draws, for up to ten of its steps, the denoised picture, the history and what it changed.
 
@@ -27,36 +37,45 @@ def contact_sheet(job: Job, progress: Callable[[dict[str, Any]], object]) -> Ima
         ConfigError: the job has a sampler of one's own, which tells nothing of its momentum.
     """
     if job.custom:
-        raise ConfigError(f"sampler = {job.custom.name!r}: shows no momentum; steps needs euler, euler_a or naive")
+        raise ConfigError(f"sampler = {job.custom.name!r}: shows no momentum; steps needs one of Sonar's own samplers")
+    steps, levels = _run(job, progress)
+    shown = np.unique(np.linspace(0, job.steps - 1, min(job.steps, MOST_COLUMNS)).round().astype(int))
+    history_peak, change_peak = _peak([step.history for step in steps]), _peak([step.change for step in steps])
+    rows: list[list[Image.Image | str | None]] = [
+        [*ToyModel().decode(np.stack([steps[index].denoised for index in shown]))],
+        [_signed(steps[index].history, history_peak) for index in shown],
+        [_signed(steps[index].change, change_peak) for index in shown],
+    ]
+    title = (
+        f"{job.prompt}   seed {job.config.seed}   momentum {job.config.momentum}, history {job.config.momentum_hist}"
+    )
+    columns = [f"step {step}  sigma {levels[step]:.2g}" for step in shown]
+    return sheet(rows, Layout(["denoised", "history", "change"], columns, title, _CELL))
+
+
+def _run(job: Job, progress: Callable[[dict[str, Any]], object]) -> tuple[list[Step], Array]:
     denoise, x, levels, reference = job.start()
     stepper = Stepper(job.config, levels, x, reference=reference)
-    denoised, histories, changes = [], [], []
+    steps: list[Step] = []
     while not isinstance(request := stepper.request(), Done):
         if not isinstance(request, Denoise):
             stepper.draw()
             continue
-        before, sigma = request.x, request.sigma
+        step, before, sigma = stepper.step, request.x, request.sigma
         answer = denoise(before, sigma)
         stepper.feed(answer)
-        # A sampler that adds noise after the model call finishes its step with it.
-        if not isinstance(stepper.request(), Denoise | Done):
-            stepper.draw()
-        denoised.append(answer[0])
-        histories.append(_field(np.zeros_like(answer[0]) if stepper.history is None else stepper.history[0]))
-        changes.append(_field(((before - answer) / sigma - stepper.momentum_d)[0]))
+        # What is left of the step: a solver may call the model again, or add noise.
+        while stepper.step == step:
+            request = stepper.request()
+            if isinstance(request, Denoise):
+                stepper.feed(denoise(request.x, request.sigma))
+            else:
+                stepper.draw()
+        history = np.zeros_like(answer) if stepper.history is None else stepper.history
+        change = (before - answer) / sigma - stepper.momentum_d
+        steps.append(Step(answer[0], _field(history[0]), _field(change[0])))
         progress({})
-    shown = np.unique(np.linspace(0, job.steps - 1, min(job.steps, MOST_COLUMNS)).round().astype(int))
-    rows = [
-        ToyModel().decode(np.stack([denoised[step] for step in shown])),
-        [_signed(histories[step], _peak(histories)) for step in shown],
-        [_signed(changes[step], _peak(changes)) for step in shown],
-    ]
-    labels = ["denoised", "history", "change"]
-    columns = [f"step {step}  sigma {levels[step]:.2g}" for step in shown]
-    title = (
-        f"{job.prompt}   seed {job.config.seed}   momentum {job.config.momentum}, history {job.config.momentum_hist}"
-    )
-    return sheet(rows, labels, columns, title, _CELL)
+    return steps, levels
 
 
 def _field(latent: Array) -> Array:

@@ -3,43 +3,115 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from sonar_sampler import ConfigError
+import numpy as np
+
+from sonar_sampler import ConfigError, SonarError
+
+
+class CustomSamplerError(SonarError):
+    """A sampler of one's own has failed; the message says where."""
 
 
 @dataclass(frozen=True)
 class CustomSampler:
-    """A sampling function with the signature of `sonar_sampler.sample`, and the file that it came from."""
+    """A sampling function with the signature of `sonar_sampler.sample`, and the file that it came from.
+
+    Attributes:
+        name: FILE.py:FUNCTION as it was given.
+        digest: SHA-256 of the file, in hexadecimal.
+        function: the function.
+    """
 
     name: str
     digest: str
     function: Callable[..., Any]
 
+    def __call__(self, denoise: Any, x: Any, sigmas: Any, config: Any, **options: Any) -> Any:
+        """Calls the function and checks what it answers.
+
+        Raises:
+            CustomSamplerError: the function raises, or answers no finite latent shaped like x.
+        """
+        try:
+            result = self.function(denoise, x, sigmas, config, **options)
+        except SonarError:
+            raise
+        except Exception as error:
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            raise CustomSamplerError(
+                f"sampler = {self.name!r}: raised {error!r} in {place.filename}, line {place.lineno}"
+            ) from error
+        if not isinstance(result, np.ndarray) or result.shape != x.shape:
+            got = f"shape {result.shape}" if isinstance(result, np.ndarray) else type(result).__name__
+            raise CustomSamplerError(f"sampler = {self.name!r}: answered {got}; must be an array of shape {x.shape}")
+        if not np.isfinite(result).all():
+            raise CustomSamplerError(f"sampler = {self.name!r}: answered numbers that are not finite")
+        return result
+
 
 def load(name: str) -> CustomSampler:
-    """Loads `FILE.py:FUNCTION`.
+    """Loads `FILE.py:FUNCTION`, which runs the file.
 
     Raises:
         ConfigError: there is no such file or function, or the file does not run.
     """
     file, _, attribute = name.rpartition(":")
-    path = Path(file)
-    if not path.is_file():
-        raise ConfigError(f"sampler = {name!r}: there is no file {file!r}; write it as FILE.py:FUNCTION")
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    if spec is None or spec.loader is None:
-        raise ConfigError(f"sampler = {name!r}: {file!r} is not a Python file")
-    module = importlib.util.module_from_spec(spec)
+    return _run(name, attribute, Path(file), _read(name, Path(file)))
+
+
+def load_allowed(name: str, digest: str, allowed: Path | None) -> CustomSampler:
+    """Loads the sampler that a picture names, from the file that the user allows, if that is the very same file.
+
+    The picture names a sampler and says what its file's hash is, but never which file is opened: a picture may come
+    from anybody.
+
+    Args:
+        name: FILE.py:FUNCTION, from the picture.
+        digest: the file's hash, from the picture.
+        allowed: the file that the user allows, or None.
+
+    Raises:
+        ConfigError: no file is allowed, or it is another one; or as `load`. Nothing of a file has run then, but
+            where it is the right file and fails itself.
+    """
+    file, _, attribute = name.rpartition(":")
+    if allowed is None:
+        raise ConfigError(
+            f"sampler = {name!r}: the picture was made with a sampler from a Python file; if you know and trust this "
+            f"file, run it with --allow-sampler-file {file}"
+        )
+    source = _read(name, allowed)
+    if hashlib.sha256(source).hexdigest() != digest:
+        raise ConfigError(
+            f"sampler = {name!r}: {str(allowed)!r} is not the file that the picture was made with, or has changed since"
+        )
+    return _run(name, attribute, allowed, source)
+
+
+def _read(name: str, path: Path) -> bytes:
     try:
-        spec.loader.exec_module(module)
-    except Exception as error:
-        raise ConfigError(f"sampler = {name!r}: {file!r} does not run: {error!r}") from error
+        return path.read_bytes()
+    except FileNotFoundError:
+        raise ConfigError(f"sampler = {name!r}: there is no file {str(path)!r}; write it as FILE.py:FUNCTION") from None
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"sampler = {name!r}: {str(path)!r} cannot be read ({error})") from None
+
+
+def _run(name: str, attribute: str, path: Path, source: bytes) -> CustomSampler:
+    module = ModuleType(path.stem)
+    module.__file__ = str(path)
+    try:
+        exec(compile(source, str(path), "exec"), module.__dict__)
+    except (Exception, SystemExit) as error:
+        raise ConfigError(f"sampler = {name!r}: {str(path)!r} does not run: {error!r}") from error
     function = getattr(module, attribute, None)
     if not callable(function):
-        raise ConfigError(f"sampler = {name!r}: {file!r} has no function {attribute!r}")
-    return CustomSampler(name, hashlib.sha256(path.read_bytes()).hexdigest()[:16], function)
+        raise ConfigError(f"sampler = {name!r}: {str(path)!r} has no function {attribute!r}")
+    return CustomSampler(name, hashlib.sha256(source).hexdigest(), function)

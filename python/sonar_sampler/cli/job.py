@@ -7,30 +7,48 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from sonar_sampler import SonarConfig, initial_noise, sample
+from sonar_sampler import ConfigError, SonarConfig, initial_noise, registry, sample
 from sonar_sampler.cli.custom import CustomSampler
-from sonar_sampler.toy import ToyModel, sigmas
+from sonar_sampler.steps import step_index
+from sonar_sampler.toy import SCHEDULES, ToyModel, sigmas
 
 Array = np.ndarray[Any, Any]
 Progress = Callable[[dict[str, Any]], object]
 
-REFERENCE_SIZE = (256, 256)
+STEPS = (1, 1000)
+CFG_SCALE = (0.0, 100.0)
+MOST_CHARACTERS = 4000
+"""Of a prompt."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that decides what a picture looks like. `config.seed` is the picture's seed."""
+    """Everything that decides what a picture looks like. `config.seed` is the picture's seed.
+
+    Raises ConfigError when it is made with a value that is not allowed: it may come from a file.
+    """
 
     prompt: str
     negative_prompt: str = ""
     steps: int = 20
     cfg_scale: float = 4.0
     schedule: str = "karras"
-    config: SonarConfig = field(default_factory=SonarConfig)
+    config: SonarConfig = field(default_factory=lambda: SonarConfig(seed=0))
     custom: CustomSampler | None = None
     reference: Image.Image | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("prompt", "negative_prompt"):
+            _check_text(name, getattr(self, name))
+        if not STEPS[0] <= self.steps <= STEPS[1]:
+            raise ConfigError(f"steps = {self.steps}: must be a whole number from {STEPS[0]} to {STEPS[1]}")
+        if not CFG_SCALE[0] <= self.cfg_scale <= CFG_SCALE[1]:
+            raise ConfigError(f"cfg_scale = {self.cfg_scale}: must be a number from {CFG_SCALE[0]} to {CFG_SCALE[1]}")
+        if self.schedule not in SCHEDULES:
+            raise ConfigError(f"schedule = {self.schedule!r}: must be one of {', '.join(SCHEDULES)}")
+        _check_ranges(self.config, self.steps)
 
     def with_options(self, **options: Any) -> Job:
         """The same job with other options of the sampler."""
@@ -48,13 +66,30 @@ class Job:
     def run(self, progress: Progress | None = None) -> Image.Image:
         """Makes the picture; `progress` is told of each step as the callback of `sonar_sampler.sample` is."""
         denoise, x, levels, reference = self.start()
-        sampler = sample if self.custom is None else self.custom.function
+        sampler = sample if self.custom is None else self.custom
         latent = sampler(denoise, x, levels, self.config, reference=reference, callback=progress)
         return ToyModel().decode(latent)[0]
 
 
-def prepare_reference(image: Image.Image) -> Image.Image:
-    """A reference as it is used and stored in the picture's PNG: RGB, cropped to a square, of a fixed size."""
-    flat = Image.new("RGBA", image.size, "white")
-    flat.alpha_composite(image.convert("RGBA"))
-    return ImageOps.fit(flat.convert("RGB"), REFERENCE_SIZE, Image.Resampling.LANCZOS)
+def _check_text(name: str, text: str) -> None:
+    if len(text) > MOST_CHARACTERS:
+        raise ConfigError(
+            f"{name} = {text[:20]!r}...: has {len(text)} characters; at most {MOST_CHARACTERS} are allowed"
+        )
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise ConfigError(f"{name} = {text!r}: holds bytes that are not UTF-8 text") from None
+
+
+def _check_ranges(config: SonarConfig, steps: int) -> None:
+    """Refuses a range of steps that ends before it starts."""
+    for name in registry.knobs():
+        stop = name.removesuffix("_start") + "_stop"
+        if name.endswith("_start") and stop in registry.knobs():
+            first, last = (step_index(getattr(config, option), steps) for option in (name, stop))
+            if first > last:
+                raise ConfigError(
+                    f"{name} = {getattr(config, name)}: is step {first}, after {stop} = {getattr(config, stop)}, "
+                    f"step {last} of {steps}"
+                )

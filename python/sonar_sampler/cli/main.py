@@ -8,79 +8,75 @@ from typing import Any
 
 import click
 
-from sonar_sampler import SonarError, __version__
+from sonar_sampler import __version__
 from sonar_sampler.cli import png
 from sonar_sampler.cli.contact import contact_sheet
-from sonar_sampler.cli.files import free_path
+from sonar_sampler.cli.failures import FAILED, INTERRUPTED, Group
+from sonar_sampler.cli.files import free_path, try_folder
 from sonar_sampler.cli.grid import run_grid
 from sonar_sampler.cli.job import Job
-from sonar_sampler.cli.options import make_job, picture_options, sampler_options, unknown_words
-from sonar_sampler.cli.progress import console, progress
+from sonar_sampler.cli.options import make_job, output_options, picture_options, sampler_options, unknown_words
+from sonar_sampler.cli.recipe import CONTACT, GRID, SEARCHED, Recipe
+from sonar_sampler.cli.report import Report
+from sonar_sampler.cli.show import show as shown
 from sonar_sampler.search_list import parse_search_list
 
-INTERRUPTED = 130
-"""Exit status after Ctrl-C, as shells count it."""
 
-
-class _Group(click.Group):
-    """Shows an error of Sonar's own as a message, not as a traceback."""
-
-    def invoke(self, ctx: click.Context) -> Any:
-        try:
-            return super().invoke(ctx)
-        except SonarError as error:
-            raise click.ClickException(str(error)) from error
-
-
-@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.group(cls=Group, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="sonar")
 def main() -> None:
-    r"""Momentum sampling for diffusion models, with a small model built in.
+    """Momentum sampling for diffusion models, with a small model built in.
 
     Sonar keeps a momentum of a sampler's steps and mixes it into the next ones, to search the neighbourhood of a
     picture. Start with:
 
     \b
       sonar txt2img "mountains sunset" --seed 7
-      sonar grid "mountains sunset" --seed 7 --momentum 0.75:0.95:3 --momentum-hist 0.5:0.9:3
+      sonar grid sunset --momentum 0.75:0.95:3 --momentum-hist 0.5:0.9:3
       sonar steps "mountains sunset" --seed 7 --momentum 0.75
 
     The built-in model is no neural network and was not trained: it is an exactly known distribution of small drawn
     landscapes, whose denoiser is a formula. It needs no download and no GPU, makes no errors of its own, and so shows
     what a sampler does. It does not show what Stable Diffusion would paint; for that, use Sonar in a web UI.
-    """
+
+    \b
+    Exit status:
+      0    done
+      1    could not be done: no file could be written, or the pictures diverged
+      2    a wrong command, option or value, or a file that cannot be used
+      130  interrupted with Ctrl-C; what was finished is kept
+    """  # noqa: D301 - click's mark for lines that are not wrapped
 
 
-@main.command()
+@main.command(short_help="Make pictures of a prompt.")
 @picture_options
 @sampler_options()
 @click.option("-c", "--count", default=1, show_default=True, type=click.IntRange(1, 10_000), help="How many pictures.")
-def txt2img(count: int, out: Path, **given: Any) -> None:
+@output_options
+def txt2img(count: int, out: Path, report: Report, **given: Any) -> None:
     """Make pictures of PROMPT, each with its parameters in the PNG.
 
     Picture k uses seed + k. Ctrl-C keeps the pictures that are done.
     """
-    job = _job(given)
+    job = _job(report, given)
+    try_folder(out)
     first = int(job.config.seed)  # type: ignore[arg-type]
-    try:
-        with progress("txt2img", count, job.steps) as step:
-            for seed in range(first, first + count):
-                one = job.with_options(seed=seed)
-                path = free_path(out, job.prompt, str(seed))
-                png.save(one.run(step), one, path)
-                click.echo(path)
-    except KeyboardInterrupt:
-        console.print("interrupted; the pictures above are complete")
-        raise SystemExit(INTERRUPTED) from None
+    with report.progress("txt2img", count, job.steps) as step:
+        for seed in range(first, first + count):
+            recipe = Recipe(job.with_options(seed=seed))
+            path = free_path(out, job.prompt, str(seed))
+            png.save(recipe.job.run(step), recipe, path)
+            report.made(path, recipe)
 
 
-@main.command()
+@main.command(short_help="Try several momenta: one annotated sheet.")
 @picture_options
 @click.option("--momentum", default="0.75:0.95", show_default=True, metavar="LIST", help="Rows: a search list.")
 @click.option("--momentum-hist", default="0.5:0.9", show_default=True, metavar="LIST", help="Columns: a search list.")
-@sampler_options("momentum", "momentum_hist")
-def grid(momentum: str, momentum_hist: str, out: Path, **given: Any) -> None:
-    r"""Try several momenta on PROMPT: one annotated sheet, one row a momentum, one column a history.
+@sampler_options(*SEARCHED)
+@output_options
+def grid(momentum: str, momentum_hist: str, out: Path, report: Report, **given: Any) -> None:
+    """Try several momenta on PROMPT: one annotated sheet, one row a momentum, one column a history.
 
     \b
     A search list is one of
@@ -90,61 +86,71 @@ def grid(momentum: str, momentum_hist: str, out: Path, **given: Any) -> None:
       0.95:0.75:-0.1   values by a step; none goes past the end
     and several of them with commas between.
 
-    Ctrl-C keeps the pictures that are done and writes the sheet with the rest left grey.
-    """
-    rows = parse_search_list(momentum, "momentum")
-    columns = parse_search_list(momentum_hist, "momentum_hist")
-    sheet, complete = run_grid(_job(given), rows, columns, out)
-    click.echo(sheet)
-    if not complete:
-        console.print("interrupted; the sheet holds the pictures that are done")
-        raise SystemExit(INTERRUPTED)
+    Ctrl-C keeps the pictures that are done and writes the sheet with the rest left grey; the same command with the
+    same seed makes the rest.
+    """  # noqa: D301 - click's mark for lines that are not wrapped
+    lists = zip(SEARCHED, (momentum, momentum_hist), strict=True)
+    searched = {name: parse_search_list(text, name) for name, text in lists}
+    _make_grid(Recipe(_job(report, given), GRID, searched), out, report)
 
 
-@main.command()
+@main.command(short_help="Show a run step by step: a contact sheet.")
 @picture_options
 @sampler_options()
-def steps(out: Path, **given: Any) -> None:
-    r"""Show a run of PROMPT step by step: a contact sheet of what the model sees and what the momentum does.
+@output_options
+def steps(out: Path, report: Report, **given: Any) -> None:
+    """Show a run of PROMPT step by step: a contact sheet of what the model sees and what the momentum does.
 
     \b
-    Rows: the denoised picture at each step; the momentum history (red positive, blue negative);
-    and what the momentum changed in the step (red where it made the latent larger, blue where smaller).
-    """
-    job = _job(given)
-    with progress("steps", 1, job.steps) as step:
-        sheet = contact_sheet(job, step)
-    path = free_path(out, "steps", job.prompt, str(job.config.seed))
-    png.save(sheet, job, path)
-    click.echo(path)
+    Rows:
+      denoised  the picture that the model sees at each step
+      history   the momentum history: red positive, blue negative
+      change    the step minus the model's own direction: red where it made
+                the latent larger, blue where smaller
+    """  # noqa: D301 - click's mark for lines that are not wrapped
+    _make_steps(Recipe(_job(report, given), CONTACT), out, report)
 
 
-@main.command()
+@main.command(short_help="Make a picture or a sheet again from its PNG.")
 @click.argument("image", type=click.Path(path_type=Path))
 @click.option(
-    "-o",
-    "--out",
-    default="out",
-    show_default=True,
-    type=click.Path(file_okay=False, path_type=Path),
-    help="Folder for the picture.",
+    "--allow-sampler-file",
+    type=click.Path(path_type=Path),
+    metavar="FILE.py",
+    help="The Python file of the picture's own sampler, which is run if it is the very file that the picture was made "
+    "with.",
 )
-def again(image: Path, out: Path) -> None:
-    """Make the picture of IMAGE again from the parameters in its PNG.
+@output_options
+def again(image: Path, allow_sampler_file: Path | None, out: Path, report: Report) -> None:
+    """Make IMAGE again, a picture or a sheet, from the parameters in its PNG.
 
     The result is the same bit for bit with the same version of Sonar on the same kind of processor.
     """
-    job, version = png.load(image)
+    recipe, version = png.load(image, allow_sampler_file)
     if version != f"Sonar {__version__}":
-        console.print(f"the picture was made by {version}, this is Sonar {__version__}: the result may differ slightly")
-    with progress("again", 1, job.steps) as step:
-        picture = job.run(step)
-    path = free_path(out, job.prompt, str(job.config.seed), "again")
-    png.save(picture, job, path)
-    click.echo(path)
+        report.note(f"the picture was made by {version}, this is Sonar {__version__}: the result may differ slightly")
+    if recipe.sheet == GRID:
+        _make_grid(recipe, out, report, "again")
+    elif recipe.sheet == CONTACT:
+        _make_steps(recipe, out, report, "again")
+    else:
+        try_folder(out)
+        with report.progress("again", 1, recipe.job.steps) as step:
+            picture = recipe.job.run(step)
+        path = free_path(out, recipe.job.prompt, str(recipe.job.config.seed), "again")
+        png.save(picture, recipe, path)
+        report.made(path, recipe)
 
 
-def _job(given: dict[str, Any]) -> Job:
+@main.command(short_help="Show the parameters in a PNG.")
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="As JSON.")
+def show(image: Path, as_json: bool) -> None:
+    """Show the prompts and parameters that are in the PNG IMAGE, also one that a web UI made."""
+    click.echo(shown(image, as_json=as_json))
+
+
+def _job(report: Report, given: dict[str, Any]) -> Job:
     seed = given.pop("seed")
     if seed is None:
         seed = random.randrange(2**32)
@@ -152,5 +158,33 @@ def _job(given: dict[str, Any]) -> Job:
     job = make_job(seed, reference, given)
     unknown = unknown_words([job.prompt, job.negative_prompt])
     if unknown:
-        console.print(f"words that the model does not know: {', '.join(unknown)} (see sonar txt2img --help)")
+        report.note(f"words that the model does not know: {', '.join(unknown)} (see sonar txt2img --help)")
     return job
+
+
+def _make_grid(recipe: Recipe, out: Path, report: Report, suffix: str = "") -> None:
+    try_folder(out)
+    made = run_grid(recipe, out, report, suffix)
+    pictures = [
+        {"path": str(cell.path), **{name: getattr(cell.recipe.job.config, name) for name in SEARCHED}}
+        for cell in made.done
+    ]
+    report.made(made.path, recipe, complete=not made.interrupted and not made.diverged, pictures=pictures)
+    if made.resumed:
+        report.note(f"{made.resumed} of the pictures were there already")
+    if made.interrupted:
+        seed = recipe.job.config.seed
+        report.note(f"interrupted; the same command with --seed {seed} makes the pictures that are missing")
+        raise SystemExit(INTERRUPTED)
+    if made.diverged:
+        report.note(f"{len(made.diverged)} pictures could not be made; the first: {made.diverged[0]}")
+        raise SystemExit(FAILED)
+
+
+def _make_steps(recipe: Recipe, out: Path, report: Report, suffix: str = "") -> None:
+    try_folder(out)
+    with report.progress(CONTACT, 1, recipe.job.steps) as step:
+        sheet = contact_sheet(recipe.job, step)
+    path = free_path(out, CONTACT, recipe.job.prompt, str(recipe.job.config.seed), suffix)
+    png.save(sheet, recipe, path)
+    report.made(path, recipe)

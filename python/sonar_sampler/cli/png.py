@@ -1,116 +1,114 @@
-"""A job in a PNG's text, and back."""
+"""A recipe in a PNG's text, and back."""
 
 from __future__ import annotations
 
-import base64
-import binascii
-import io
+import json
+import tempfile
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from PIL import Image, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, PngImagePlugin
 
-from sonar_sampler import ConfigError, SonarConfig, __version__, registry
-from sonar_sampler.cli import custom, infotext
-from sonar_sampler.cli.job import Job
-from sonar_sampler.cli.options import read_option, visible_knobs, write_option
+from sonar_sampler import ConfigError
+from sonar_sampler.cli import infotext, recipe, reference
+from sonar_sampler.cli.files import cannot_write
+from sonar_sampler.cli.picture import opened
+from sonar_sampler.cli.recipe import Recipe
 
-MODEL = "Sonar embedded model"
+MOST_CHARACTERS = 256 * 1024
+"""Of parameters in a file. Two longest prompts and three lists of 1000 numbers have a third as many."""
+
+_PARAMETERS = "parameters"
+_PROMPTS = "sonar_prompts"
 _REFERENCE = "sonar_reference"
 
 
-def parameters(job: Job) -> dict[str, str]:
-    """The parameters of a picture as an infotext has them; the sampler's options under the registry's labels."""
-    text = {
-        "Steps": str(job.steps),
-        "Sampler": job.custom.name if job.custom else "Sonar " + registry.SAMPLERS[job.config.sampler],
-        "Schedule type": job.schedule,
-        "CFG scale": str(job.cfg_scale),
-        "Seed": str(job.config.seed),
-        "Model": MODEL,
-    }
-    for name, knob in visible_knobs().items():
-        if name != "sampler" and (job.reference is not None or not name.startswith("ref_")):
-            text[f"Sonar {knob.label.lower()}"] = write_option(name, getattr(job.config, name))
-    if job.custom:
-        text["Sonar sampler hash"] = job.custom.digest
-    if job.reference is not None:
-        text["Sonar reference"] = "embedded"
-    return text | {"Version": f"Sonar {__version__}"}
+def texts(made: Recipe) -> dict[str, str]:
+    """The texts of a file, by their PNG keyword."""
+    prompts = (made.job.prompt, made.job.negative_prompt)
+    result = {_PARAMETERS: infotext.write(*prompts, recipe.parameters(made))}
+    # Web UIs read the infotext, which cannot hold every prompt.
+    if infotext.read(result[_PARAMETERS])[:2] != prompts:
+        result[_PROMPTS] = json.dumps(prompts)
+    if made.job.reference is not None:
+        result[_REFERENCE] = reference.embed(made.job.reference)
+    return result
 
 
-def save(image: Image.Image, job: Job, path: Path) -> None:
-    """Saves a picture with everything that is needed to make it again."""
-    info = PngImagePlugin.PngInfo()
-    info.add_text("parameters", infotext.write(job.prompt, job.negative_prompt, parameters(job)))
-    if job.reference is not None:
-        buffer = io.BytesIO()
-        job.reference.save(buffer, "PNG")
-        info.add_text(_REFERENCE, base64.b64encode(buffer.getvalue()).decode("ascii"))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # Under its name only when it is whole: Ctrl-C may come while it is written.
-    part = path.with_suffix(".part")
-    try:
-        image.save(part, "PNG", pnginfo=info)
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def load(path: Path) -> tuple[Job, str]:
-    """The job that made a picture, and the version that did.
+def save(image: Image.Image, made: Recipe, path: Path) -> None:
+    """Saves a file with everything that is needed to make it again.
 
     Raises:
-        ConfigError: the file is no picture, has no parameters, was made by something else, or its sampler or
-            reference cannot be had.
+        OutputError: it cannot be written. There is no part of it under its name then.
     """
+    info = PngImagePlugin.PngInfo()
+    for keyword, text in texts(made).items():
+        info.add_text(keyword, text)
     try:
-        with Image.open(path) as image:
-            image.load()
-            texts = {key: value for key, value in image.info.items() if isinstance(value, str)}
-    except FileNotFoundError:
-        raise ConfigError(f"image = {str(path)!r}: there is no such file") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise ConfigError(f"image = {str(path)!r}: not a picture that can be read ({error})") from None
-    prompt, negative_prompt, found = infotext.read(texts.get("parameters", ""))
-    if not found:
-        raise ConfigError(f"image = {str(path)!r}: has no parameters; must be a PNG that `sonar` made")
-    if found.get("Model") != MODEL:
-        made_by = found.get("Model", "something else")
-        raise ConfigError(f"image = {str(path)!r}: was made by {made_by!r}; must be a PNG that `sonar` made")
-    try:
-        return _job(prompt, negative_prompt, found, texts), found.get("Version", "an unknown version")
-    except (KeyError, ValueError, binascii.Error, UnidentifiedImageError) as error:
-        if isinstance(error, ConfigError):
-            raise
-        raise ConfigError(f"image = {str(path)!r}: its parameters are incomplete or changed ({error!r})") from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # Under its name only when it is whole: Ctrl-C may come while it is written.
+        with tempfile.TemporaryDirectory(prefix=".sonar-", dir=path.parent) as folder:
+            part = Path(folder) / "part"
+            image.save(part, "PNG", pnginfo=info)
+            part.replace(path)
+    except OSError as error:
+        raise cannot_write(path, error) from None
 
 
-def _job(prompt: str, negative_prompt: str, found: dict[str, str], texts: dict[str, str]) -> Job:
-    options: dict[str, Any] = {"seed": int(found["Seed"])}
-    for name, knob in registry.knobs().items():
-        label = f"Sonar {knob.label.lower()}"
-        if name != "sampler" and label in found:
-            options[name] = read_option(name, found[label])
-    sampler = found["Sampler"]
-    own = None
-    if "Sonar sampler hash" in found:
-        own = custom.load(sampler)
-        if own.digest != found["Sonar sampler hash"]:
-            raise ConfigError(f"sampler = {sampler!r}: the file has changed since the picture was made")
-    else:
-        names = {label: name for name, label in registry.SAMPLERS.items()}
-        options["sampler"] = names[sampler.removeprefix("Sonar ")]
-    reference = None
-    if "Sonar reference" in found:
-        reference = Image.open(io.BytesIO(base64.b64decode(texts[_REFERENCE]))).convert("RGB")
-    return Job(
-        prompt=prompt,
-        negative_prompt=negative_prompt,
-        steps=int(found["Steps"]),
-        cfg_scale=float(found["CFG scale"]),
-        schedule=found["Schedule type"],
-        config=SonarConfig(**options),
-        custom=own,
-        reference=reference,
-    )
+def read_texts(path: Path) -> dict[str, str]:
+    """The texts of a PNG that come before its pixels, which are not decoded.
+
+    Raises:
+        ConfigError: the file is no PNG, or too large.
+    """
+    # Pillow limits what compressed texts may become, one by one and together.
+    with opened(path, "image", ("PNG",)) as image:
+        return {keyword: str(text) for keyword, text in image.info.items() if isinstance(text, str)}
+
+
+def read_infotext(found: Mapping[str, str]) -> tuple[str, str, dict[str, str]]:
+    """Prompt, negative prompt and parameters from the texts of a PNG.
+
+    Raises:
+        ConfigError: there are none, or they are too long or damaged.
+    """
+    text = found.get(_PARAMETERS, "")
+    if max(len(text), len(found.get(_PROMPTS, ""))) > MOST_CHARACTERS:
+        raise ConfigError(f"its parameters are too long; at most {MOST_CHARACTERS} characters are read")
+    prompt, negative_prompt, parameters = infotext.read(text)
+    if not parameters:
+        raise ConfigError("has no parameters; must be a PNG that `sonar` made")
+    if _PROMPTS in found:
+        prompt, negative_prompt = _exact_prompts(found[_PROMPTS])
+    return prompt, negative_prompt, parameters
+
+
+def load(path: Path, sampler_file: Path | None = None) -> tuple[Recipe, str]:
+    """The recipe of a file, and the version of Sonar that made it.
+
+    Args:
+        path: a PNG, which may come from anybody.
+        sampler_file: the Python file that the user allows to be run, if the PNG names one with the very same content.
+
+    Raises:
+        ConfigError: the file is no PNG, has no parameters, was made by something else, or has a value in it that is
+            not allowed.
+    """
+    found = read_texts(path)
+    try:
+        prompt, negative_prompt, parameters = read_infotext(found)
+        made = recipe.read((prompt, negative_prompt), parameters, found.get(_REFERENCE), sampler_file)
+    except ConfigError as error:
+        raise ConfigError(f"image = {str(path)!r}: {error}") from None
+    return made, parameters.get("Version", "an unknown version")
+
+
+def _exact_prompts(text: str) -> tuple[str, str]:
+    try:
+        prompts = json.loads(text)
+    except (ValueError, RecursionError):
+        prompts = None
+    match prompts:
+        case [str(prompt), str(negative_prompt)]:
+            return prompt, negative_prompt
+    raise ConfigError(f"{_PROMPTS} = {text[:40]!r}: must be a JSON list of the prompt and the negative prompt")

@@ -10,7 +10,7 @@ import numpy as np
 from .gaussian import Vector
 from .vocabulary import ALIASES, MODIFIERS, STOP_WORDS, SUBJECTS
 
-_TOKEN = re.compile(r"<[^>]*>|:\s*\d*\.?\d+\s*(?=\))|[()\[\]]|[^\W_]+", re.UNICODE)
+_TOKEN = re.compile(r"<[^>]*>|:\s*(?:\d+(?:\.\d+)?|\.\d+)\s*(?=\))|[()\[\]]|[^\W_]+", re.UNICODE)
 _EMPHASIS = 1.1  # of one pair of round brackets
 _WEIGHT_RANGE = (1e-6, 1e6)
 

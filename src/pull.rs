@@ -14,15 +14,51 @@ use ndarray::{ArrayD, ArrayViewD};
 
 use crate::error::{Error, Result};
 use crate::moments::Moments;
+use crate::options::{PerStep, StepPosition, choices, options, shown};
 use crate::real::Real;
 
-/// How the reference pulls.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum RefMethod {
-    /// Blends the latent with the reference, scaled to the latent's mean and spread.
-    Linear,
-    /// An Euler step of weight `f` towards the reference, scaled to the denoised latent's mean and spread.
-    Euler,
+choices! {
+    /// How the reference pulls.
+    pub enum RefMethod {
+        /// Blends the latent with the reference, scaled to the latent's mean and spread.
+        Linear = "linear",
+        /// An Euler step of weight `f` towards the reference, scaled to the denoised latent's mean and spread.
+        Euler = "euler",
+    }
+}
+
+options! {
+    /// What the pull towards a reference can be told.
+    pub struct ReferenceOptions {
+        /// How the reference pulls.
+        ref_method: RefMethod = RefMethod::Linear,
+        /// How strongly the reference pulls; negative pushes away.
+        ref_factor: PerStep = PerStep::Constant(0.02),
+        /// First step at which the reference pulls.
+        ref_start: StepPosition = StepPosition::Fraction(0.0),
+        /// Last step at which the reference pulls, inclusive.
+        ref_stop: StepPosition = StepPosition::Fraction(0.75),
+    }
+}
+
+impl ReferenceOptions {
+    /// Checks every option that can be checked without a schedule.
+    ///
+    /// # Errors
+    /// [`Error::Config`] with the option, its value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        if let Some(bad) = self.ref_factor.values().iter().find(|factor| !factor.is_finite()) {
+            return Err(Error::config("ref_factor", shown(*bad), "must be a finite number"));
+        }
+        StepPosition::validate_range(["ref_start", "ref_stop"], [self.ref_start, self.ref_stop])
+    }
+
+    /// The factor of a step; 0, which is none, outside its range.
+    #[must_use]
+    pub fn at(&self, step: usize, steps: usize) -> f64 {
+        let range = self.ref_start.resolve(steps)..=self.ref_stop.resolve(steps);
+        if range.contains(&(step as u64)) { self.ref_factor.at(step) } else { 0.0 }
+    }
 }
 
 /// The factors of one step's pull.
@@ -75,7 +111,7 @@ pub struct Look<T> {
 impl<T: Real> Look<T> {
     /// Of the numbers with these moments.
     pub fn of(moments: Moments) -> Self {
-        Self { mean: moments.mean(), std: moments.std() }
+        Self { mean: T::of(moments.mean()), std: T::of(moments.std()) }
     }
 
     /// The reference `r` with this mean and spread.
@@ -83,6 +119,22 @@ impl<T: Real> Look<T> {
     pub fn shift(&self, r: T) -> T {
         r * self.std + self.mean
     }
+}
+
+/// A reference that fits a latent of `shape`, normalised.
+///
+/// # Errors
+/// [`Error::Shape`] if it is neither shaped like the latent nor one image of it; what [`normalize_reference`] refuses.
+pub fn fitting_reference<T: Real>(reference: ArrayViewD<'_, T>, shape: &[usize]) -> Result<Vec<T>> {
+    let found = reference.shape();
+    if found.len() != shape.len() || found[1..] != shape[1..] || (found[0] != shape[0] && found[0] != 1) {
+        return Err(Error::Shape {
+            what: "reference",
+            found: found.to_vec(),
+            allowed: format!("must be {shape:?} like the latent, or one image of it"),
+        });
+    }
+    Ok(normalize_reference(reference)?.into_raw_vec_and_offset().0)
 }
 
 /// `(reference - mean) / std` per image and channel over the spatial axes, `std` with the n - 1 denominator.

@@ -1,4 +1,4 @@
-//! The momentum equation.
+//! The momentum equation of stable-diffusion-webui-sonar.
 //!
 //! With `d` the derivative `(x - denoised) / sigma`, `h` the history, `p = 1 - momentum`,
 //! `q = 1 - momentum_hist`:
@@ -12,26 +12,19 @@
 //! `pos` is a lag filter on the derivative; `neg` extrapolates, and its history grows (it has the pole
 //! `1 + q (1 + p) > 1`), so it diverges with many steps.
 
+use super::Direction;
+use crate::options::choices;
 use crate::real::Real;
+use crate::formula::{Formula, Point};
 
-/// Whether the history is added to the derivative or subtracted from it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sign {
-    /// Added.
-    Pos,
-    /// Subtracted.
-    Neg,
-}
-
-/// What the history is before the first step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum HistoryInit {
-    /// There is none: the first step uses `h = 0`, and the first history is that step's `m`, without the blend.
-    Zero,
-    /// The initial, noised latent.
-    RandInit,
-    /// A fresh standard normal draw from the image's seed.
-    RandNew,
+choices! {
+    /// Whether the history is added to the derivative or subtracted from it.
+    pub enum Sign {
+        /// Added.
+        Pos = "pos",
+        /// Subtracted.
+        Neg = "neg",
+    }
 }
 
 /// The four factors of one step: `m = on_d d + on_h h`, `h <- keep h + add m`.
@@ -39,7 +32,7 @@ pub enum HistoryInit {
 /// Computed in double precision and rounded once, so that both signs and both dtypes equal the original's
 /// arithmetic: `a - b h` and `a + (-b) h` are the same number.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Momentum<T> {
+pub struct Classic<T> {
     /// Factor of the derivative in the corrected derivative.
     pub on_d: T,
     /// Factor of the history in the corrected derivative.
@@ -50,7 +43,7 @@ pub struct Momentum<T> {
     pub add: T,
 }
 
-impl<T: Real> Momentum<T> {
+impl<T: Real> Classic<T> {
     /// The factors for `momentum` and `momentum_hist` in [0, 1].
     #[must_use]
     pub fn new(momentum: f64, momentum_hist: f64, sign: Sign) -> Self {
@@ -62,15 +55,30 @@ impl<T: Real> Momentum<T> {
         Self { on_d: T::of(on_d), on_h: T::of(on_h), keep: T::of(keep), add: T::of(add) }
     }
 
+    /// The factors of a step before which there is no history: with a history of zeros, the first history is `m`
+    /// itself, without the blend.
+    #[must_use]
+    pub fn beginning(self) -> Self {
+        Self { keep: T::zero(), add: T::one(), ..self }
+    }
+
     /// The corrected derivative.
-    #[inline]
+    #[inline(always)]
     pub fn correct(&self, d: T, h: T) -> T {
         self.on_d * d + self.on_h * h
     }
 
     /// The history after a step of corrected derivative `m`.
-    #[inline]
+    #[inline(always)]
     pub fn blend(&self, h: T, m: T) -> T {
         self.keep * h + self.add * m
+    }
+}
+
+impl<T: Real> Direction<T> for Classic<T> {
+    #[inline(always)]
+    fn derivative<F: Formula<T>>(self, form: F, point: Point<T>, history: T, sigma_hat: T) -> (T, T) {
+        let m = self.correct(form.derivative(point, sigma_hat), history);
+        (m, self.blend(history, m))
     }
 }

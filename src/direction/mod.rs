@@ -1,0 +1,127 @@
+//! The directions: what a step takes from the model's answer and the history, one file for each kind of momentum.
+
+mod classic;
+mod lead;
+mod options;
+mod plain;
+
+pub use classic::{Classic, Sign};
+pub use lead::Lead;
+pub use options::{HistoryInit, MomentumMode, MomentumOptions, MomentumSign};
+pub(crate) use plain::Plain;
+
+use crate::measure::Measured;
+use crate::noise;
+use crate::real::Real;
+use crate::formula::{Formula, Point};
+
+/// A kind of momentum, with the factors of one step and image.
+pub(crate) trait Direction<T: Real>: Copy + Sync {
+    /// Whether it reads and writes the history.
+    const HISTORY: bool = true;
+
+    /// The derivative that the step goes along, and the history after the step. The derivative of `form` is taken at
+    /// the level `sigma_hat`.
+    fn derivative<F: Formula<T>>(self, form: F, point: Point<T>, history: T, sigma_hat: T) -> (T, T);
+
+    /// The latent after a step of length `dt`, and the history.
+    #[inline(always)]
+    fn step<F: Formula<T>>(self, form: F, point: Point<T>, history: T, sigma_hat: T, dt: T) -> (T, T) {
+        let (m, history) = self.derivative(form, point, history, sigma_hat);
+        (point.x + m * dt, history)
+    }
+}
+
+/// The direction of one step.
+#[derive(Debug, Clone)]
+pub enum Directed<T> {
+    /// The solver's own.
+    Plain,
+    /// That of the original, for each image or one for all.
+    Classic(Vec<Classic<T>>),
+    /// The denoised image ahead of the history; how far, is measured.
+    Lead(Lead<T>),
+}
+
+/// What the direction of a step depends on.
+#[derive(Debug, Clone, Copy)]
+pub struct Present<'a> {
+    /// 0-based step.
+    pub step: usize,
+    /// Number of steps.
+    pub steps: usize,
+    /// Whether the step ends at sigma 0.
+    pub ends_at_zero: bool,
+    /// Whether any step of the run has momentum.
+    pub acts: bool,
+    /// Whether there is a history.
+    pub has_history: bool,
+    /// The seeds of the images.
+    pub seeds: &'a [u64],
+}
+
+impl MomentumOptions {
+    /// The direction of a step.
+    #[must_use]
+    pub fn direction<T: Real>(&self, present: Present<'_>) -> Directed<T> {
+        let Present { step, steps, ends_at_zero, acts, has_history, seeds } = present;
+        let (momentum, momentum_hist) = (self.at(step, steps), self.momentum_hist.at(step));
+        match self.momentum_mode {
+            MomentumMode::Lead if acts => {
+                let p = if has_history && !ends_at_zero { 1.0 - momentum } else { 0.0 };
+                let keep = if has_history { momentum_hist } else { 0.0 };
+                Directed::Lead(Lead::new(p, keep, self.lead_guard))
+            }
+            MomentumMode::Classic if momentum < 1.0 => {
+                let classic = |sign| {
+                    let factors = Classic::new(momentum, momentum_hist, sign);
+                    if has_history { factors } else { factors.beginning() }
+                };
+                Directed::Classic(match &self.momentum_sign {
+                    MomentumSign::Always(sign) => vec![classic(*sign)],
+                    MomentumSign::Sequence(signs) => vec![classic(signs[step])],
+                    MomentumSign::Rand => {
+                        let sign = |&seed| if noise::coin(seed, step) { Sign::Pos } else { Sign::Neg };
+                        seeds.iter().map(|seed| classic(sign(seed))).collect()
+                    }
+                })
+            }
+            _ => Directed::Plain,
+        }
+    }
+}
+
+impl<T: Real> Directed<T> {
+    /// Whether it reads and writes the history.
+    #[must_use]
+    pub fn uses_history(&self) -> bool {
+        !matches!(self, Self::Plain)
+    }
+
+    /// Whether the answer and its distance to the history must be measured first.
+    #[must_use]
+    pub fn measures(&self) -> bool {
+        matches!(self, Self::Lead(lead) if lead.is_guarded())
+    }
+
+    /// The same for one image, whose answer and its distance to the history may be measured.
+    #[must_use]
+    pub(crate) fn of_image(&self, image: usize, measured: Option<&Measured>) -> OfImage<T> {
+        match self {
+            Self::Plain => OfImage::Plain,
+            Self::Classic(factors) => OfImage::Classic(factors[image % factors.len()]),
+            Self::Lead(lead) => OfImage::Lead(measured.map_or(*lead, |measured| lead.guarded(measured))),
+        }
+    }
+}
+
+/// The direction of one step for one image.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OfImage<T> {
+    /// The solver's own.
+    Plain,
+    /// That of the original.
+    Classic(Classic<T>),
+    /// The denoised image ahead of the history.
+    Lead(Lead<T>),
+}

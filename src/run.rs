@@ -1,0 +1,689 @@
+//! A run: it owns the latent, the history, the noise and the scratch, and asks for what it needs next.
+//!
+//! [`Run::request`] says what, [`Run::feed`] answers; the stages in between are data ([`crate::solver`]). The arrays lie
+//! wherever the [`Storage`] puts them, so that numpy is one host like the others.
+
+use ndarray::ArrayViewD;
+
+use crate::config::Config;
+use crate::direction::{Directed, HistoryInit, Present};
+use crate::error::{Error, Result};
+use crate::noise::{Purpose, fill_batch};
+use crate::program::{At, Program};
+use crate::pull::{Pull, fitting_reference};
+use crate::real::{Real, all_finite};
+use crate::schedule::Elementary;
+use crate::solver::Move;
+use crate::step::{self, Arrays, Moving, Step};
+use crate::storage::{Own, Storage};
+use crate::threads;
+
+/// What a run needs next.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Request<T> {
+    /// The denoised latent of [`Run::asked`] at `sigma`.
+    Denoise {
+        /// Noise level to denoise at.
+        sigma: T,
+        /// Its place in [`Run::levels`].
+        level: usize,
+    },
+    /// Standard normal noise for the interval from `sigma` to `sigma_next`.
+    Noise {
+        /// Where the interval starts.
+        sigma: T,
+        /// Where it ends.
+        sigma_next: T,
+        /// The places of both in [`Run::levels`].
+        levels: [usize; 2],
+    },
+    /// Nothing: the present latent is the result.
+    Done,
+}
+
+/// Numbers of an image that are looked at to tell whether a latent has grown, and by how much it must have.
+const LOOKED_AT: usize = 64;
+const GROWN: f64 = 1000.0;
+
+/// How a run goes about its arrays.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Manner {
+    /// Keep the corrected derivative of the last step.
+    pub records: bool,
+    /// Keep the latent as it was if a step fails.
+    pub keeps_x: bool,
+    /// Use so many threads where they pay; results do not depend on it.
+    pub threads: usize,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { records: false, keeps_x: false, threads: 1 }
+    }
+}
+
+/// A run of one batch down one schedule, with arrays of type `A`.
+#[derive(Debug, Clone)]
+pub struct Run<T, A> {
+    config: Config,
+    program: Program<T>,
+    shape: Vec<usize>,
+    seeds: Vec<u64>,
+    reference: Vec<T>,
+    acts: bool,
+    manner: Manner,
+    /// Place in the program.
+    at: usize,
+    /// Whether the present request has been seen.
+    asked: bool,
+    failed: bool,
+    has_history: bool,
+    /// The largest of some numbers of the latent when the model was last asked, and when it was first.
+    size: f64,
+    first_size: f64,
+    x: A,
+    spare: Option<A>,
+    ahead: Option<A>,
+    older: Option<A>,
+    denoised: Option<A>,
+    history: Option<A>,
+    noise: Option<A>,
+    momentum_d: Option<A>,
+}
+
+/// What a run starts from, besides its configuration and schedule.
+#[derive(Debug)]
+pub struct Start<'a, T, A> {
+    /// Shape of the latent: batch, channel, spatial...
+    pub shape: &'a [usize],
+    /// The noised latent; the run's own from now on.
+    pub x: A,
+    /// The momentum history, instead of what `momentum_hist_init` says; the run's own from now on.
+    pub history: Option<A>,
+    /// The reference, shaped like the latent or one image of it.
+    pub reference: Option<ArrayViewD<'a, T>>,
+}
+
+impl<T: Real, A> Run<T, A> {
+    /// A run of `config` over `sigmas`, one more than there are steps.
+    ///
+    /// # Errors
+    /// What the configuration, the schedule and the solver refuse; a latent with fewer than two axes or without numbers;
+    /// arrays that do not fit it or are not finite; want of memory.
+    pub fn new<S: Storage<T, Array = A>>(
+        storage: &S,
+        config: Config,
+        sigmas: &[f64],
+        start: Start<'_, T, A>,
+        manner: Manner,
+        elementary: Elementary<'_, T>,
+    ) -> std::result::Result<Self, S::Error> {
+        let program = Program::new(&config, sigmas, elementary)?;
+        let Start { shape, x, history, reference } = start;
+        let size: usize = shape.iter().product();
+        if shape.len() < 2 || size == 0 {
+            return Err(Error::Shape {
+                what: "x",
+                found: shape.to_vec(),
+                allowed: "needs axes batch, channel and any spatial ones, none of them empty".into(),
+            }
+            .into());
+        }
+        let seeds = config.run.seed.of_batch(shape[0])?;
+        let reference = reference.map(|reference| fitting_reference(reference, shape)).transpose()?;
+        let pays = size >= threads::PAY_FROM;
+        let manner = Manner { threads: if pays { manner.threads.max(1) } else { 1 }, ..manner };
+        let mut run = Self {
+            acts: config.momentum.acts(program.steps()),
+            config,
+            program,
+            shape: shape.to_vec(),
+            seeds,
+            reference: reference.unwrap_or_default(),
+            manner,
+            at: 0,
+            asked: false,
+            failed: false,
+            has_history: history.is_some(),
+            size: 0.0,
+            first_size: 0.0,
+            x,
+            spare: None,
+            ahead: None,
+            older: None,
+            denoised: None,
+            history,
+            noise: None,
+            momentum_d: None,
+        };
+        run.check(storage, &run.x, "x", "the latent to start from must be finite")?;
+        if let Some(history) = &run.history {
+            run.check(storage, history, "history", "the history to start from must be finite")?;
+        }
+        run.start_history(storage)?;
+        if run.program.keeps_answers() {
+            run.older = Some(storage.empty(shape)?);
+        }
+        run.look(storage)?;
+        Ok(run)
+    }
+
+    /// What the run needs next.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] after a step that failed.
+    pub fn request(&mut self) -> Result<Request<T>> {
+        let request = self.next()?;
+        self.asked = true;
+        Ok(request)
+    }
+
+    /// The same, without being asked in earnest: what is fed next must have been asked for by [`Self::request`].
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] after a step that failed.
+    pub fn next(&self) -> Result<Request<T>> {
+        if self.failed {
+            let step = self.step();
+            let message = format!("the run ended with an error at step {step}; start a new one");
+            return Err(Error::Protocol(message));
+        }
+        let levels = self.program.levels();
+        Ok(match self.program.stage(self.at) {
+            None => Request::Done,
+            Some(At::Noise { from, to, .. }) => {
+                Request::Noise { sigma: levels[from], sigma_next: levels[to], levels: [from, to] }
+            }
+            Some(At::Denoise { level, .. }) => Request::Denoise { sigma: levels[level], level },
+            Some(At::Move { .. }) => return Err(Error::Protocol("the run is in the middle of a move".into())),
+        })
+    }
+
+    /// Answers the present request with an array shaped like the latent, and goes on to the next.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] if nothing was asked, [`Error::Shape`] for another length: the run is as it was.
+    /// [`Error::Numeric`] if the latent is no longer finite, which ends the run.
+    pub fn feed<S: Storage<T, Array = A>>(&mut self, storage: &S, array: A) -> std::result::Result<(), S::Error> {
+        let fed = match self.wanted()? {
+            At::Denoise { .. } => "the denoiser's answer",
+            _ => "the noise",
+        };
+        let length = storage.read(&array)?.len();
+        self.check_length(fed, length)?;
+        let noise = match self.program.stage(self.at) {
+            Some(At::Denoise { .. }) => {
+                self.denoised = Some(array);
+                None
+            }
+            _ => Some(array),
+        };
+        self.go_on(storage, noise).map(drop)
+    }
+
+    /// Answers the present noise request from the run's seeds.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] if no noise was asked for; want of memory.
+    pub fn draw<S: Storage<T, Array = A>>(&mut self, storage: &S) -> std::result::Result<(), S::Error> {
+        let At::Noise { again, .. } = self.wanted()? else {
+            let message = "asked to draw noise that the run has not asked for";
+            return Err(Error::Protocol(message.into()).into());
+        };
+        let mut noise = match self.noise.take() {
+            Some(noise) => noise,
+            None => storage.empty(&self.shape)?,
+        };
+        {
+            let mut numbers = storage.write(&mut noise)?;
+            let (numbers, seeds, step) = (&mut *numbers, &self.seeds, self.step());
+            let purpose = if again { Purpose::StepAgain } else { Purpose::Step };
+            storage.detached(|| fill_batch(numbers, seeds, step, purpose));
+        }
+        self.noise = self.go_on(storage, Some(noise))?;
+        Ok(())
+    }
+
+    /// Takes another latent in the place of the present one; only while the run asks for the first answer of a step.
+    ///
+    /// # Errors
+    /// [`Error::Protocol`] at another time; a latent of another length or one that is not finite.
+    pub fn replace_x<S: Storage<T, Array = A>>(&mut self, storage: &S, x: A) -> std::result::Result<(), S::Error> {
+        self.next()?;
+        if !matches!(self.program.stage(self.at), Some(At::Denoise { ahead: false, .. })) {
+            let message = "x can be replaced only while the run asks for the denoised latent at the start of a step";
+            return Err(Error::Protocol(message.into()).into());
+        }
+        self.check(storage, &x, "x", "must be finite")?;
+        self.x = x;
+        self.look(storage)
+    }
+
+    /// 0-based index of the present step; the number of steps when the run is done.
+    pub fn step(&self) -> usize {
+        self.program.step(self.at)
+    }
+
+    /// Shape of the latent.
+    pub fn shape(&self) -> &[usize] {
+        &self.shape
+    }
+
+    /// The noise levels of the schedule, then those of the solver's own.
+    pub fn levels(&self) -> &[T] {
+        self.program.levels()
+    }
+
+    /// The level at which the present step starts.
+    pub fn sigma(&self) -> T {
+        self.program.levels()[self.step()]
+    }
+
+    /// Whether the model is asked for the first time in the present step.
+    pub fn begins_step(&self) -> bool {
+        matches!(self.program.stage(self.at), Some(At::Denoise { ahead: false, .. }))
+    }
+
+    /// The levels of the noise that is needed right after the model's answer, if it is.
+    pub fn draws_after_answer(&self) -> Option<[usize; 2]> {
+        match (self.program.stage(self.at), self.program.stage(self.at + 1)) {
+            (Some(At::Denoise { .. }), Some(At::Noise { from, to, .. })) => Some([from, to]),
+            _ => None,
+        }
+    }
+
+    /// Whether the present step asks for noise after a model call, or has asked.
+    pub fn draws_in_step(&self) -> bool {
+        let step = self.step();
+        let mut asked = false;
+        (0..)
+            .map(|place| (self.program.step(place), self.program.stage(place)))
+            .skip_while(|(of, _)| *of < step)
+            .take_while(|(of, stage)| *of == step && stage.is_some())
+            .any(|(_, stage)| {
+                asked |= matches!(stage, Some(At::Denoise { .. }));
+                asked && matches!(stage, Some(At::Noise { .. }))
+            })
+    }
+
+    /// The present latent: of a run that is done, the result.
+    pub fn x(&self) -> &A {
+        &self.x
+    }
+
+    /// The latent that the model is asked about.
+    pub fn asked(&self) -> &A {
+        match (self.program.stage(self.at), &self.ahead) {
+            (Some(At::Denoise { ahead: true, .. }), Some(ahead)) => ahead,
+            _ => &self.x,
+        }
+    }
+
+    /// The history; none before there is one.
+    pub fn history(&self) -> Option<&A> {
+        self.history.as_ref().filter(|_| self.has_history)
+    }
+
+    /// The corrected derivative of the last step; none before the first.
+    pub fn momentum_d(&self) -> Option<&A> {
+        self.momentum_d.as_ref()
+    }
+
+    /// The stage that waits for an answer.
+    fn wanted(&self) -> Result<At<T>> {
+        self.next()?;
+        match self.program.stage(self.at) {
+            Some(stage) if self.asked => Ok(stage),
+            Some(_) => Err(Error::Protocol("fed an array before request() asked for one".into())),
+            None => Err(Error::Protocol("fed an array, but the run is done".into())),
+        }
+    }
+
+    fn check_length(&self, what: &'static str, length: usize) -> Result<()> {
+        let size: usize = self.shape.iter().product();
+        if length == size {
+            return Ok(());
+        }
+        let allowed = format!("must hold {size} numbers like the latent");
+        Err(Error::Shape { what, found: vec![length], allowed })
+    }
+
+    fn check<S: Storage<T, Array = A>>(
+        &self,
+        storage: &S,
+        array: &A,
+        what: &'static str,
+        allowed: &str,
+    ) -> std::result::Result<(), S::Error> {
+        let numbers = storage.read(array)?;
+        self.check_length(what, numbers.len())?;
+        if all_finite(&numbers) {
+            return Ok(());
+        }
+        Err(Error::Values { what, found: "holds NaN or infinite numbers".into(), allowed: allowed.into() }.into())
+    }
+
+    /// Makes the history as `momentum_hist_init` says, unless the run was given one or needs none. Zeros stand for none.
+    fn start_history<S: Storage<T, Array = A>>(&mut self, storage: &S) -> std::result::Result<(), S::Error> {
+        if self.history.is_some() || !self.acts {
+            return Ok(());
+        }
+        let mut history = storage.empty(&self.shape)?;
+        {
+            let mut numbers = storage.write(&mut history)?;
+            match self.config.momentum.momentum_hist_init {
+                HistoryInit::Zero => numbers.fill(T::zero()),
+                HistoryInit::RandInit => numbers.copy_from_slice(&storage.read(&self.x)?),
+                HistoryInit::RandNew => fill_batch(&mut numbers, &self.seeds, 0, Purpose::History),
+            }
+        }
+        self.has_history = self.config.momentum.momentum_hist_init != HistoryInit::Zero;
+        self.history = Some(history);
+        Ok(())
+    }
+
+    /// Goes through the moves up to the next request; gives the noise back. An error that does not end the run leaves it
+    /// as it was.
+    fn go_on<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+        noise: Option<A>,
+    ) -> std::result::Result<Option<A>, S::Error> {
+        let begin = self.at;
+        self.at += 1;
+        while let Some(At::Move { moves, keeps_answer }) = self.program.stage(self.at) {
+            if let Err(error) = self.make(storage, moves, keeps_answer, noise.as_ref()) {
+                if !self.failed {
+                    self.at = begin;
+                }
+                return Err(error);
+            }
+            self.at += 1;
+        }
+        self.asked = false;
+        self.look(storage)?;
+        Ok(noise)
+    }
+
+    fn make<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+        moves: Move<T>,
+        keeps_answer: bool,
+        noise: Option<&A>,
+    ) -> std::result::Result<(), S::Error> {
+        let still = Step { advance: None, pull: None, rescale: T::one(), noise: None, keeps_answer };
+        let moving = |form, sigma_hat, sigma_to, direction| Some(Moving { form, sigma_hat, sigma_to, direction });
+        match moves {
+            Move::Churn(added) => self.compute(storage, &Step { noise: Some(added), ..still }, noise, false),
+            Move::Ahead { form, noise: added } => {
+                let plain = Directed::Plain;
+                let step = Step { advance: moving(form, T::one(), T::one(), plain), noise: added, ..still };
+                self.compute(storage, &step, noise, true)
+            }
+            Move::Step { form, sigma_hat, sigma_to, rescale, noise: added } => {
+                let direction = self.direction();
+                let begins = direction.uses_history();
+                let step = Step {
+                    advance: moving(form, sigma_hat, sigma_to, direction),
+                    pull: self.pull(),
+                    rescale,
+                    noise: added,
+                    keeps_answer,
+                };
+                self.compute(storage, &step, noise, false)?;
+                self.has_history |= begins;
+                self.denoised = None;
+                Ok(())
+            }
+            Move::Take => self.take(storage),
+        }
+    }
+}
+
+impl<T: Real, A> Run<T, A> {
+    fn direction(&self) -> Directed<T> {
+        let step = self.step();
+        self.config.momentum.direction(Present {
+            step,
+            steps: self.program.steps(),
+            ends_at_zero: self.levels()[step + 1] == T::zero(),
+            acts: self.acts,
+            has_history: self.has_history,
+            seeds: &self.seeds,
+        })
+    }
+
+    fn pull(&self) -> Option<Pull<T>> {
+        let (step, options) = (self.step(), &self.config.reference);
+        let factor = options.at(step, self.program.steps());
+        let pulls = !self.reference.is_empty() && factor != 0.0;
+        let levels = self.levels();
+        pulls.then(|| Pull::new(options.ref_method, factor, levels[step], levels[step + 1]))
+    }
+
+    /// Computes a move of the latent, or one to beside it.
+    fn compute<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+        step: &Step<T>,
+        noise: Option<&A>,
+        ahead: bool,
+    ) -> std::result::Result<(), S::Error> {
+        if self.manner.records && !ahead && self.momentum_d.is_none() {
+            let mut momentum_d = storage.empty(&self.shape)?;
+            // A step that takes the answer as it is leaves it so.
+            storage.write(&mut momentum_d)?.fill(T::zero());
+            self.momentum_d = Some(momentum_d);
+        }
+        let mut to = if ahead { Some(self.beside(storage)?) } else { self.destination(storage)? };
+        let images = {
+            let Self { x, older, denoised, history, momentum_d, reference, shape, manner, .. } = &mut *self;
+            let (x, out) = match &mut to {
+                Some(to) => (Some(storage.read(x)?), to),
+                None => (None, x),
+            };
+            let mut out = storage.write(out)?;
+            let denoised = denoised.as_ref().map(|denoised| storage.read(denoised)).transpose()?;
+            let noise = noise.map(|noise| storage.read(noise)).transpose()?;
+            let moves = step.advance.is_some();
+            let directed = step.advance.as_ref().is_some_and(|moving| moving.direction.uses_history());
+            let mut older = older.as_mut().filter(|_| moves).map(|older| storage.write(older)).transpose()?;
+            let mut history =
+                history.as_mut().filter(|_| directed).map(|history| storage.write(history)).transpose()?;
+            let recorded = momentum_d.as_mut().filter(|_| moves && !ahead);
+            let mut momentum_d = recorded.map(|momentum_d| storage.write(momentum_d)).transpose()?;
+            let arrays = Arrays {
+                x: x.as_deref().unwrap_or_default(),
+                denoised: denoised.as_deref().unwrap_or_default(),
+                older: older.as_deref_mut().unwrap_or_default(),
+                noise: noise.as_deref().filter(|_| step.noise.is_some()).unwrap_or_default(),
+                reference: if step.pull.is_some() { reference } else { &[] },
+                history: history.as_deref_mut().unwrap_or_default(),
+                momentum_d: momentum_d.as_deref_mut().unwrap_or_default(),
+                out: &mut out,
+            };
+            let (batch, threads) = (shape[0], manner.threads);
+            storage.detached(|| step::step(step, arrays, batch, threads))
+        };
+        self.judge(storage, images, noise)?;
+        if ahead {
+            self.ahead = to;
+        } else {
+            self.arrive(to);
+        }
+        Ok(())
+    }
+
+    /// Takes the answer as the new latent.
+    fn take<S: Storage<T, Array = A>>(&mut self, storage: &S) -> std::result::Result<(), S::Error> {
+        let mut to = self.destination(storage)?;
+        let images = {
+            let Self { x, denoised, shape, .. } = &mut *self;
+            let mut out = storage.write(to.as_mut().unwrap_or(x))?;
+            if let Some(denoised) = denoised {
+                out.copy_from_slice(&storage.read(denoised)?);
+            }
+            let images = out.chunks(out.len() / shape[0]).enumerate();
+            images.filter(|(_, image)| !all_finite(image)).map(|(index, _)| index).collect()
+        };
+        self.judge(storage, images, None)?;
+        self.arrive(to);
+        self.denoised = None;
+        Ok(())
+    }
+
+    /// Where the next latent goes: none if to where the present one lies, else the other buffer or a new one.
+    fn destination<S: Storage<T, Array = A>>(&mut self, storage: &S) -> std::result::Result<Option<A>, S::Error> {
+        if !self.manner.keeps_x && storage.is_ours(&self.x) {
+            return Ok(None);
+        }
+        match self.spare.take() {
+            Some(spare) if storage.is_ours(&spare) => Ok(Some(spare)),
+            _ => storage.empty(&self.shape).map(Some),
+        }
+    }
+
+    /// Where a latent ahead of the present one goes.
+    fn beside<S: Storage<T, Array = A>>(&mut self, storage: &S) -> std::result::Result<A, S::Error> {
+        match self.ahead.take() {
+            Some(ahead) if storage.is_ours(&ahead) => Ok(ahead),
+            _ => storage.empty(&self.shape),
+        }
+    }
+
+    /// Notes that the latent is now where [`Self::destination`] said.
+    fn arrive(&mut self, to: Option<A>) {
+        if let Some(to) = to {
+            self.spare = Some(std::mem::replace(&mut self.x, to));
+        }
+    }
+
+    /// Looks at a few numbers of the latent before the model sees it, to tell later whether it had grown.
+    fn look<S: Storage<T, Array = A>>(&mut self, storage: &S) -> std::result::Result<(), S::Error> {
+        if !self.acts || !self.begins_step() {
+            return Ok(());
+        }
+        let x = storage.read(&self.x)?;
+        let images = x.chunks(x.len() / self.shape[0]);
+        let looked_at = images.flat_map(|image| &image[..image.len().min(LOOKED_AT)]);
+        self.size = looked_at.fold(0.0, |size: f64, number| size.max(number.wide().abs()));
+        if self.step() == 0 {
+            self.first_size = self.size;
+        }
+        Ok(())
+    }
+
+    /// Ends the run if a latent is not finite, and says why.
+    fn judge<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+        images: Vec<usize>,
+        noise: Option<&A>,
+    ) -> std::result::Result<(), S::Error> {
+        if images.is_empty() {
+            return Ok(());
+        }
+        self.failed = true;
+        let is_finite = |array: Option<&A>| -> std::result::Result<bool, S::Error> {
+            array.map_or(Ok(true), |array| Ok(all_finite(&storage.read(array)?)))
+        };
+        let advice = "neg and rand_init grow; try a momentum nearer to 1, or fewer steps";
+        let cause = if !is_finite(self.denoised.as_ref())? {
+            if self.size > GROWN * self.first_size {
+                format!("the denoiser answered NaN to a latent that had grown to {:.0e} ({advice})", self.size)
+            } else {
+                "the denoiser answered NaN or infinite numbers".into()
+            }
+        } else if !is_finite(noise)? {
+            "the noise holds NaN or infinite numbers".into()
+        } else {
+            format!("the latent grew past the largest number ({advice})")
+        };
+        Err(Error::Numeric { step: self.step(), sigma: self.sigma().wide(), images, cause }.into())
+    }
+}
+
+/// All that changes in the course of a run: with the same configuration and schedule it goes on from there.
+#[derive(Debug, Clone)]
+pub struct State<T, A> {
+    /// Place in the program, and whether the request there has been seen.
+    pub at: (usize, bool),
+    /// Whether the run has failed, and whether there is a history.
+    pub flags: (bool, bool),
+    /// How large the latent was when the model was last asked, and when it was first.
+    pub sizes: (f64, f64),
+    /// The normalised reference; empty if there is none.
+    pub reference: Vec<T>,
+    /// The latent, then those of ahead, older, denoised, history and the corrected derivative that there are.
+    pub arrays: [Option<A>; 6],
+}
+
+impl<T: Real, A> Run<T, A> {
+    /// What the run is at, its arrays copied by `copy`.
+    ///
+    /// # Errors
+    /// Those of `copy`.
+    pub fn state<E>(&self, copy: impl Fn(&A) -> std::result::Result<A, E>) -> std::result::Result<State<T, A>, E> {
+        let copied = |array: &Option<A>| array.as_ref().map(&copy).transpose();
+        Ok(State {
+            at: (self.at, self.asked),
+            flags: (self.failed, self.has_history),
+            sizes: (self.size, self.first_size),
+            reference: self.reference.clone(),
+            arrays: [
+                Some(copy(&self.x)?),
+                copied(&self.ahead)?,
+                copied(&self.older)?,
+                copied(&self.denoised)?,
+                copied(&self.history)?,
+                copied(&self.momentum_d)?,
+            ],
+        })
+    }
+
+    /// Goes on from a state of a run of the same configuration and schedule.
+    pub fn restore(&mut self, state: State<T, A>) {
+        let [x, ahead, older, denoised, history, momentum_d] = state.arrays;
+        (self.at, self.asked) = state.at;
+        (self.failed, self.has_history) = state.flags;
+        (self.size, self.first_size) = state.sizes;
+        self.reference = state.reference;
+        if let Some(x) = x {
+            self.x = x;
+        }
+        self.ahead = ahead;
+        self.denoised = denoised;
+        self.momentum_d = momentum_d;
+        self.older = older.or_else(|| self.older.take());
+        self.history = history.or_else(|| self.history.take());
+    }
+}
+
+impl<T: Real> Run<T, Vec<T>> {
+    /// A run in the core's own memory.
+    ///
+    /// # Errors
+    /// As [`Self::new`].
+    pub fn own(config: Config, sigmas: &[f64], shape: &[usize], x: Vec<T>) -> Result<Self> {
+        let start = Start { shape, x, history: None, reference: None };
+        Self::new(&Own, config, sigmas, start, Manner::default(), Elementary::own())
+    }
+
+    /// Goes to the end: `denoise(x, sigma)` answers the denoised latent, noise comes from the seeds.
+    ///
+    /// # Errors
+    /// What [`Self::feed`] refuses, and any error of `denoise`.
+    pub fn complete(mut self, mut denoise: impl FnMut(&[T], T) -> Result<Vec<T>>) -> Result<Vec<T>> {
+        loop {
+            match self.request()? {
+                Request::Done => return Ok(self.x),
+                Request::Noise { .. } => self.draw(&Own)?,
+                Request::Denoise { sigma, .. } => {
+                    let answer = denoise(self.asked(), sigma)?;
+                    self.feed(&Own, answer)?;
+                }
+            }
+        }
+    }
+}

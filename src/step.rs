@@ -1,0 +1,282 @@
+//! One step as one pass over memory, and another where something must be measured first, in one thread or many with
+//! the same bits.
+
+use crate::direction::Directed;
+use crate::kernel::{self, Advance, Pass};
+use crate::measure::{Measured, measure};
+use crate::moments::BLOCK;
+use crate::pull::{Look, Pull};
+use crate::real::Real;
+use crate::formula::Form;
+use crate::solver::Added;
+use crate::threads;
+
+/// Numbers that one task works on: a multiple of [`BLOCK`], small enough for the second-level cache.
+const CHUNK: usize = 8 * BLOCK;
+
+/// The arrays of one step, C-contiguous. An array that is not there is empty.
+#[derive(Debug)]
+pub struct Arrays<'a, T> {
+    /// The latent at the start of the step; not there if it lies in `out`, to be stepped in place.
+    pub x: &'a [T],
+    /// What the model answered.
+    pub denoised: &'a [T],
+    /// What it answered before that.
+    pub older: &'a mut [T],
+    /// The noise to add.
+    pub noise: &'a [T],
+    /// The normalised reference, for the whole batch or for one image.
+    pub reference: &'a [T],
+    /// The history, updated in place.
+    pub history: &'a mut [T],
+    /// Receives the corrected derivative.
+    pub momentum_d: &'a mut [T],
+    /// Receives the next latent.
+    pub out: &'a mut [T],
+}
+
+/// The coefficients of one move.
+#[derive(Debug, Clone)]
+pub struct Step<T> {
+    /// Along what, and how far; none if the latent only takes on noise.
+    pub advance: Option<Moving<T>>,
+    /// The pull towards the reference, if there is one at this step.
+    pub pull: Option<Pull<T>>,
+    /// Factor on the latent before noise is added.
+    pub rescale: T,
+    /// The noise.
+    pub noise: Option<Added<T>>,
+    /// Whether the answer becomes the older one.
+    pub keeps_answer: bool,
+}
+
+/// A move along a direction.
+#[derive(Debug, Clone)]
+pub struct Moving<T> {
+    /// The solver's formula.
+    pub form: Form<T>,
+    /// Where the derivative is taken.
+    pub sigma_hat: T,
+    /// Where the step goes.
+    pub sigma_to: T,
+    /// The momentum, of all images.
+    pub direction: Directed<T>,
+}
+
+/// Computes the step. Returns the images of the batch whose new latent is not finite.
+pub fn step<T: Real>(step: &Step<T>, arrays: Arrays<'_, T>, batch: usize, threads: usize) -> Vec<usize> {
+    if !step.measures_answer() && !step.measures_latent() {
+        return run(arrays, &mut [], batch, threads, |part, _| {
+            kernel::pass(&step.pass(part.image, None), part.arrays)
+        });
+    }
+    // Whole images one by one, so that what was measured is still in the cache when it is stepped.
+    if threads == 1 || batch.is_multiple_of(threads) {
+        let images = images(arrays, batch).into_iter();
+        return threads::map(images, threads, |part| {
+            let image = part.image;
+            step.whole(part).then_some(image)
+        });
+    }
+    step.in_parts(arrays, batch, threads)
+}
+
+impl<T: Real> Step<T> {
+    fn measures_answer(&self) -> bool {
+        let leads = self.advance.as_ref().is_some_and(|moving| moving.direction.measures());
+        leads || matches!(self.pull, Some(Pull::Euler { .. }))
+    }
+
+    fn measures_latent(&self) -> bool {
+        matches!(self.pull, Some(Pull::Linear { .. }))
+    }
+
+    /// The history, where its distance to the answer is measured.
+    fn measured_history<'a>(&self, history: &'a [T]) -> &'a [T] {
+        let leads = self.advance.as_ref().is_some_and(|moving| moving.direction.measures());
+        if leads { history } else { &[] }
+    }
+
+    /// What is done to an image in one pass, or in the first of two where its latent is measured in between.
+    fn pass(&self, image: usize, measured: Option<&Measured>) -> Pass<T> {
+        let advance = self.advance.as_ref().map(|moving| Advance {
+            form: moving.form,
+            sigma_hat: moving.sigma_hat,
+            dt: moving.sigma_to - moving.sigma_hat,
+            direction: moving.direction.of_image(image, measured),
+        });
+        if self.measures_latent() {
+            return Pass { advance, pull: None, rescale: T::one(), noise: None, keeps_answer: self.keeps_answer };
+        }
+        let pull = self.pull.zip(measured.map(|measured| Look::of(measured.values)));
+        Pass { advance, pull, rescale: self.rescale, noise: self.noise, keeps_answer: self.keeps_answer }
+    }
+
+    /// The second pass, over a latent that was measured.
+    fn pull_pass(&self, measured: &Measured) -> Pass<T> {
+        let pull = self.pull.map(|pull| (pull, Look::of(measured.values)));
+        Pass { advance: None, pull, rescale: self.rescale, noise: self.noise, keeps_answer: false }
+    }
+
+    /// All that is done to one image.
+    fn whole(&self, part: Part<'_, T>) -> bool {
+        let Part { image, mut arrays } = part;
+        let mut blocks = vec![Measured::default(); arrays.out.len().div_ceil(BLOCK)];
+        let merged = |blocks: &[Measured]| blocks.iter().copied().fold(Measured::default(), Measured::merge);
+        let measured = self.measures_answer().then(|| {
+            measure(arrays.denoised, self.measured_history(arrays.history), &mut blocks);
+            merged(&blocks)
+        });
+        let pass = self.pass(image, measured.as_ref());
+        if !self.measures_latent() {
+            return kernel::pass(&pass, arrays);
+        }
+        let mut at = blocks.chunks_mut(CHUNK / BLOCK);
+        let (noise, reference) = (arrays.noise, arrays.reference);
+        let mut rest = Arrays { noise: &[], reference: &[], ..arrays.again() };
+        while !rest.out.is_empty() {
+            let mut part = rest.first(rest.out.len().min(CHUNK));
+            kernel::pass(&pass, part.again());
+            measure(part.out, &[], at.next().unwrap_or_default());
+        }
+        let pull = self.pull_pass(&merged(&blocks));
+        kernel::pass(&pull, Arrays { noise, reference, out: arrays.out, ..Arrays::none() })
+    }
+
+    /// The same, image by image in parts for all threads.
+    fn in_parts(&self, mut arrays: Arrays<'_, T>, batch: usize, threads: usize) -> Vec<usize> {
+        let size = arrays.out.len() / batch;
+        let count = size.div_ceil(BLOCK);
+        let mut blocks = vec![Measured::default(); count * batch];
+        let merged = |blocks: &[Measured]| -> Vec<Measured> {
+            let image = |blocks: &[Measured]| blocks.iter().copied().fold(Measured::default(), Measured::merge);
+            blocks.chunks(count).map(image).collect()
+        };
+        let mut answers = None;
+        if self.measures_answer() {
+            run(arrays.again(), &mut blocks, batch, threads, |part, blocks| {
+                measure(part.arrays.denoised, self.measured_history(part.arrays.history), blocks);
+                false
+            });
+            answers = Some(merged(&blocks));
+        }
+        let pass = |image: usize| self.pass(image, answers.as_ref().map(|answers| &answers[image]));
+        if !self.measures_latent() {
+            return run(arrays, &mut [], batch, threads, |part, _| {
+                kernel::pass(&pass(part.image), part.arrays)
+            });
+        }
+        let (noise, reference) = (arrays.noise, arrays.reference);
+        let first = Arrays { noise: &[], reference: &[], ..arrays.again() };
+        run(first, &mut blocks, batch, threads, |mut part, blocks| {
+            kernel::pass(&pass(part.image), part.arrays.again());
+            measure(part.arrays.out, &[], blocks);
+            false
+        });
+        let latents = merged(&blocks);
+        let second = Arrays { noise, reference, out: arrays.out, ..Arrays::none() };
+        run(second, &mut [], batch, threads, |part, _| {
+            kernel::pass(&self.pull_pass(&latents[part.image]), part.arrays)
+        })
+    }
+}
+
+/// A part of one image.
+struct Part<'a, T> {
+    image: usize,
+    arrays: Arrays<'a, T>,
+}
+
+impl<T> Arrays<'_, T> {
+    pub(crate) fn none() -> Self {
+        Self {
+            x: &[],
+            denoised: &[],
+            older: &mut [],
+            noise: &[],
+            reference: &[],
+            history: &mut [],
+            momentum_d: &mut [],
+            out: &mut [],
+        }
+    }
+
+    /// The same arrays, lent.
+    pub(crate) fn again(&mut self) -> Arrays<'_, T> {
+        Arrays {
+            x: self.x,
+            denoised: self.denoised,
+            older: self.older,
+            noise: self.noise,
+            reference: self.reference,
+            history: self.history,
+            momentum_d: self.momentum_d,
+            out: self.out,
+        }
+    }
+
+    /// Takes off the first `n` numbers of every array that is there.
+    #[inline]
+    pub(crate) fn first(&mut self, n: usize) -> Self {
+        Self {
+            x: take(&mut self.x, n),
+            denoised: take(&mut self.denoised, n),
+            older: take_mut(&mut self.older, n),
+            noise: take(&mut self.noise, n),
+            reference: take(&mut self.reference, n),
+            history: take_mut(&mut self.history, n),
+            momentum_d: take_mut(&mut self.momentum_d, n),
+            out: take_mut(&mut self.out, n),
+        }
+    }
+}
+
+/// Runs `work` on every part of every image, with the blocks of what is measured there. Returns the images for which it
+/// answered true.
+fn run<T: Real>(
+    arrays: Arrays<'_, T>,
+    blocks: &mut [Measured],
+    batch: usize,
+    threads: usize,
+    work: impl Fn(Part<'_, T>, &mut [Measured]) -> bool + Sync,
+) -> Vec<usize> {
+    let size = arrays.out.len() / batch;
+    let mut blocks = blocks;
+    let mut parts = Vec::with_capacity(batch * size.div_ceil(CHUNK));
+    for Part { image, mut arrays } in images(arrays, batch) {
+        while !arrays.out.is_empty() {
+            let n = arrays.out.len().min(CHUNK);
+            parts.push((Part { image, arrays: arrays.first(n) }, take_mut(&mut blocks, n.div_ceil(BLOCK))));
+        }
+    }
+    let judged = |(part, blocks): (Part<'_, T>, &mut [Measured])| {
+        let image = part.image;
+        work(part, blocks).then_some(image)
+    };
+    let mut bad: Vec<usize> = threads::map(parts.into_iter(), threads, judged);
+    bad.dedup();
+    bad
+}
+
+fn images<T>(mut arrays: Arrays<'_, T>, batch: usize) -> Vec<Part<'_, T>> {
+    let size = arrays.out.len() / batch;
+    let reference = arrays.reference;
+    let one_for_all = reference.len() == size;
+    (0..batch)
+        .map(|image| {
+            if one_for_all {
+                arrays.reference = reference;
+            }
+            Part { image, arrays: arrays.first(size) }
+        })
+        .collect()
+}
+
+fn take<'a, T>(rest: &mut &'a [T], n: usize) -> &'a [T] {
+    rest.split_off(..n).unwrap_or_default()
+}
+
+#[expect(clippy::mut_mut, reason = "the slice itself moves on")]
+fn take_mut<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
+    rest.split_off_mut(..n).unwrap_or_default()
+}
