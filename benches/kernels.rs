@@ -68,7 +68,8 @@ impl Latents {
             Extra::Lead => config.momentum.momentum_mode = MomentumMode::Lead,
         }
         let sigmas: Vec<f64> = (0..=STEPS).rev().map(|i| 0.1 * f64::from(i)).collect();
-        let start = Start { shape: &self.shape, x: self.x.clone(), history: Some(self.history.clone()), reference };
+        let start =
+            Start { shape: &self.shape, x: self.x.clone(), history: Some(self.history.clone()), reference };
         let manner = Manner { threads, ..Manner::default() };
         Run::new(&Own, config, &sigmas, start, manner, Elementary::own()).expect("the run is well formed")
     }

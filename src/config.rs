@@ -51,7 +51,9 @@ impl Value for Seed {
         };
         match plain {
             Plain::None => Ok(Self::Unset),
-            Plain::List(entries) => entries.iter().map(seed).collect::<std::result::Result<_, _>>().map(Self::Each),
+            Plain::List(entries) => {
+                entries.iter().map(seed).collect::<std::result::Result<_, _>>().map(Self::Each)
+            }
             plain => seed(plain).map(Self::First),
         }
     }
@@ -95,7 +97,8 @@ pub struct Config {
 impl Config {
     /// The names of all options.
     pub fn names() -> impl Iterator<Item = &'static str> {
-        let parts = [RunOptions::NAMES, MomentumOptions::NAMES, ReferenceOptions::NAMES, SolverOptions::NAMES];
+        let parts =
+            [RunOptions::NAMES, MomentumOptions::NAMES, ReferenceOptions::NAMES, SolverOptions::NAMES];
         parts.into_iter().flatten().copied()
     }
 

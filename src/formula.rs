@@ -205,7 +205,9 @@ impl<T: Real> Form<T> {
             }
             Self::Exponential(form) => exponential(form),
             Self::Multistep(form) => exponential(form.exponential) && finite(&[form.on_new, form.on_older]),
-            Self::MultistepSde(form) => exponential(form.exponential) && finite(&[form.on_change, form.ahead]),
+            Self::MultistepSde(form) => {
+                exponential(form.exponential) && finite(&[form.on_change, form.ahead])
+            }
         }
     }
 }

@@ -5,10 +5,10 @@
 //! where the next one goes, then stepped, pulled and noised, one loop after the other.
 
 use crate::direction::{Direction, OfImage, Plain};
+use crate::formula::{Form, Formula, Point};
 use crate::pull::{Look, Pull};
 use crate::real::Real;
 use crate::simd;
-use crate::formula::{Form, Formula, Point};
 use crate::solver::Added;
 use crate::step::Arrays;
 
@@ -204,7 +204,14 @@ impl<T: Real> Padding<T> {
     fn of(rest: &Arrays<'_, T>) -> Self {
         let mut numbers = [[T::zero(); PIECE]; 8];
         let arrays: [&[T]; 8] = [
-            rest.x, rest.denoised, rest.noise, rest.reference, rest.older, rest.history, rest.momentum_d, rest.out,
+            rest.x,
+            rest.denoised,
+            rest.noise,
+            rest.reference,
+            rest.older,
+            rest.history,
+            rest.momentum_d,
+            rest.out,
         ];
         for (padded, values) in numbers.iter_mut().zip(arrays) {
             padded[..values.len()].copy_from_slice(values);

@@ -96,9 +96,11 @@ impl Value for PerStep {
     fn read(plain: &Plain) -> std::result::Result<Self, String> {
         let allowed = || "must be a number, or a sequence with one number per step".to_owned();
         match plain {
-            Plain::List(entries) => {
-                entries.iter().map(|entry| number(entry).ok_or_else(allowed)).collect::<std::result::Result<_, _>>().map(Self::Sequence)
-            }
+            Plain::List(entries) => entries
+                .iter()
+                .map(|entry| number(entry).ok_or_else(allowed))
+                .collect::<std::result::Result<_, _>>()
+                .map(Self::Sequence),
             plain => number(plain).map(Self::Constant).ok_or_else(allowed),
         }
     }

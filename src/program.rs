@@ -33,14 +33,6 @@ pub(crate) enum At<T> {
     Move { moves: Move<T>, keeps_answer: bool },
 }
 
-/// Refuses what a run of `config` over `sigmas` would refuse of them.
-///
-/// # Errors
-/// What [`Program::new`] refuses.
-pub(crate) fn check(config: &Config, sigmas: &[f64]) -> Result<()> {
-    Program::<f64>::new(config, sigmas, Elementary::own()).map(drop)
-}
-
 impl<T: Real> Program<T> {
     /// The program of a run of `config` over `sigmas`.
     ///
@@ -58,12 +50,11 @@ impl<T: Real> Program<T> {
         for step in 0..steps {
             let (sigma, sigma_next) = (program.levels[step], program.levels[step + 1]);
             let previous = step.checked_sub(1).map(|before| program.levels[before]);
-            let mut stages =
-                if sigma > T::zero() {
-                    sampler.stages(options, Span { steps, previous, sigma, sigma_next, elementary })
-                } else {
-                    Vec::new()
-                };
+            let mut stages = if sigma > T::zero() {
+                sampler.stages(options, Span { steps, previous, sigma, sigma_next, elementary })
+            } else {
+                Vec::new()
+            };
             if stages.is_empty() || !stages.iter().all(Stage::is_computable) {
                 return Err(Error::Schedule(format!(
                     "the step {step} from {:?} to {:?} cannot be computed in {}",
@@ -116,7 +107,9 @@ impl<T: Real> Program<T> {
     fn keep_answers(&mut self) {
         let mut wanted = false;
         for Numbered { stage, .. } in self.stages.iter_mut().rev() {
-            if let At::Move { moves: Move::Ahead { form, .. } | Move::Step { form, .. }, keeps_answer } = stage {
+            if let At::Move { moves: Move::Ahead { form, .. } | Move::Step { form, .. }, keeps_answer } =
+                stage
+            {
                 *keeps_answer = std::mem::replace(&mut wanted, form.uses_older());
             }
         }

@@ -117,7 +117,12 @@ pub struct AncestralSplit<T> {
 /// `sigma_up = min(sigma_next, eta sqrt(sigma_next^2 (sigma^2 - sigma_next^2) / sigma^2))`,
 /// `sigma_down = sqrt(sigma_next^2 - sigma_up^2)`, as `get_ancestral_step` of k-diffusion, which
 /// writes the variance of Song et al., "Denoising Diffusion Implicit Models" (2020), eq. 16, in sigmas.
-pub fn ancestral_split<T: Real>(sigma: T, sigma_next: T, eta: f64, elementary: Elementary<'_, T>) -> AncestralSplit<T> {
+pub fn ancestral_split<T: Real>(
+    sigma: T,
+    sigma_next: T,
+    eta: f64,
+    elementary: Elementary<'_, T>,
+) -> AncestralSplit<T> {
     if eta == 0.0 {
         return AncestralSplit { sigma_down: sigma_next, rescale: T::one(), sigma_up: T::zero() };
     }

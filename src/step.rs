@@ -2,12 +2,12 @@
 //! the same bits.
 
 use crate::direction::Directed;
+use crate::formula::Form;
 use crate::kernel::{self, Advance, Pass};
 use crate::measure::{Measured, measure};
 use crate::moments::BLOCK;
 use crate::pull::{Look, Pull};
 use crate::real::Real;
-use crate::formula::Form;
 use crate::solver::Added;
 use crate::threads;
 
@@ -106,7 +106,13 @@ impl<T: Real> Step<T> {
             direction: moving.direction.of_image(image, measured),
         });
         if self.measures_latent() {
-            return Pass { advance, pull: None, rescale: T::one(), noise: None, keeps_answer: self.keeps_answer };
+            return Pass {
+                advance,
+                pull: None,
+                rescale: T::one(),
+                noise: None,
+                keeps_answer: self.keeps_answer,
+            };
         }
         let pull = self.pull.zip(measured.map(|measured| Look::of(measured.values)));
         Pass { advance, pull, rescale: self.rescale, noise: self.noise, keeps_answer: self.keeps_answer }
@@ -149,7 +155,8 @@ impl<T: Real> Step<T> {
         let count = size.div_ceil(BLOCK);
         let mut blocks = vec![Measured::default(); count * batch];
         let merged = |blocks: &[Measured]| -> Vec<Measured> {
-            let image = |blocks: &[Measured]| blocks.iter().copied().fold(Measured::default(), Measured::merge);
+            let image =
+                |blocks: &[Measured]| blocks.iter().copied().fold(Measured::default(), Measured::merge);
             blocks.chunks(count).map(image).collect()
         };
         let mut answers = None;
@@ -279,4 +286,115 @@ fn take<'a, T>(rest: &mut &'a [T], n: usize) -> &'a [T] {
 #[expect(clippy::mut_mut, reason = "the slice itself moves on")]
 fn take_mut<'a, T>(rest: &mut &'a mut [T], n: usize) -> &'a mut [T] {
     rest.split_off_mut(..n).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::direction::{Classic, Sign};
+    use crate::formula::Euler;
+    use crate::pull::RefMethod;
+
+    const SIZE: usize = CHUNK + BLOCK + 13;
+
+    fn waves(k: usize) -> Vec<f32> {
+        (0..2 * SIZE).map(|i| ((i * (k + 3)) as f32 * 0.37).sin() * 9.0).collect()
+    }
+
+    fn moving(sigma_hat: f32, sigma_to: f32, direction: Directed<f32>) -> Moving<f32> {
+        let form = Form::Euler(Euler { sigma_hat, dt: sigma_to - sigma_hat });
+        Moving { form, sigma_hat, sigma_to, direction }
+    }
+
+    fn bits(values: &[f32]) -> Vec<u32> {
+        values.iter().map(|value| value.to_bits()).collect()
+    }
+
+    /// The formulas, one number after another, compiled for what every processor has.
+    #[test]
+    fn wide_vectors_threads_and_steps_in_place_give_the_bits_of_the_plain_formulas() {
+        let (x, denoised, noise, history) = (waves(0), waves(1), waves(2), waves(3));
+        let factors = vec![Classic::new(0.95, 0.75, Sign::Pos), Classic::new(0.8, 0.6, Sign::Neg)];
+        for (rescale, s_noise) in [(0.9, 1.1), (1.0, 1.0), (1.0, 1.1), (0.9, 1.0)] {
+            let step = Step {
+                advance: Some(moving(3.3, 2.1, Directed::Classic(factors.clone()))),
+                pull: None,
+                rescale,
+                noise: Some(Added { factors: [s_noise, 0.7, 1.0] }),
+                keeps_answer: true,
+            };
+            let dt = 2.1_f32 - 3.3;
+            let (mut ys, mut hs, mut ms) = (Vec::new(), Vec::new(), Vec::new());
+            for i in 0..2 * SIZE {
+                let classic: Classic<f32> = factors[i / SIZE];
+                let d = (x[i] - denoised[i]) / 3.3;
+                let m = classic.on_d * d + classic.on_h * history[i];
+                ms.push(m);
+                hs.push(classic.keep * history[i] + classic.add * m);
+                ys.push((x[i] + m * dt) * rescale + noise[i] * s_noise * 0.7);
+            }
+            for (threads, in_place) in [(1, false), (2, false), (5, false), (1, true), (2, true)] {
+                let (mut h, mut m, mut older) = (history.clone(), vec![0.0; 2 * SIZE], waves(4));
+                let mut y = if in_place { x.clone() } else { vec![0.0; 2 * SIZE] };
+                let arrays = Arrays {
+                    x: if in_place { &[] } else { &x },
+                    denoised: &denoised,
+                    older: &mut older,
+                    noise: &noise,
+                    reference: &[],
+                    history: &mut h,
+                    momentum_d: &mut m,
+                    out: &mut y,
+                };
+                assert_eq!(super::step(&step, arrays, 2, threads), Vec::<usize>::new());
+                for (found, expected) in [(&y, &ys), (&h, &hs), (&m, &ms), (&older, &denoised)] {
+                    assert_eq!(bits(found), bits(expected), "{threads} threads, in place: {in_place}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_measured_is_the_same_for_whole_images_and_for_parts() {
+        let (denoised, noise, reference) = (waves(1), waves(2), waves(3));
+        for method in RefMethod::ALL {
+            let step = Step {
+                advance: Some(moving(3.3, 2.1, Directed::Plain)),
+                pull: Some(Pull::new(*method, 0.3, 3.3, 2.5)),
+                rescale: 1.0,
+                noise: Some(Added { factors: [1.0, 0.7, 1.0] }),
+                keeps_answer: false,
+            };
+            let run = |threads| {
+                let mut out = waves(0);
+                let arrays = Arrays {
+                    denoised: &denoised,
+                    noise: &noise,
+                    reference: &reference,
+                    out: &mut out,
+                    ..Arrays::none()
+                };
+                assert_eq!(super::step(&step, arrays, 2, threads), Vec::<usize>::new());
+                bits(&out)
+            };
+            // Two threads take an image each, three take parts.
+            assert_eq!(run(1), run(2));
+            assert_eq!(run(1), run(3));
+        }
+    }
+
+    #[test]
+    fn images_that_are_not_finite_are_named_once_and_in_order() {
+        let mut noise = vec![0.0; 4 * SIZE];
+        for at in [3, SIZE - 1, 3 * SIZE, 4 * SIZE - 1] {
+            noise[at] = f32::NAN;
+        }
+        let added = Some(Added { factors: [1.0, 1.0, 1.0] });
+        let step = Step { advance: None, pull: None, rescale: 1.0, noise: added, keeps_answer: false };
+        for threads in [1, 2, 5] {
+            let mut out = vec![1.0; 4 * SIZE];
+            let arrays = Arrays { noise: &noise, out: &mut out, ..Arrays::none() };
+            assert_eq!(super::step(&step, arrays, 4, threads), [0, 3], "{threads} threads");
+        }
+    }
 }

@@ -1,7 +1,7 @@
 """The compiled core: types and documentation of what `src/py` exports."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, final
+from typing import Any, Literal, Protocol, TypedDict, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,8 +22,8 @@ __all__ = [
     "momentum_step",
     "normalize_config",
     "normalize_reference",
-    "sample",
-    "sample_for",
+    "restore_stepper",
+    "run_for",
     "samplers",
 ]
 
@@ -35,8 +35,23 @@ __source__: str
 _Latent = NDArray[np.floating[Any]]
 _Numbers = Sequence[float] | NDArray[Any]
 
-def samplers() -> dict[str, str]:
-    """The samplers: name -> label in a user interface, in order."""
+_SamplerName = Literal["euler_a", "euler", "naive", "heun", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde"]
+
+class _Facts(TypedDict):
+    label: str
+    help: str
+    calls: int
+    options: tuple[str, ...]
+    noise: str
+    leads: bool
+
+def samplers() -> dict[str, _Facts]:
+    """The samplers, in order: name -> what hosts want to know of it.
+
+    label: its name in a user interface. help: one sentence. calls: of the model in a step. options: those that it uses of
+    eta, s_churn, s_tmin, s_tmax, s_noise. noise: "none", "churn", "independent", "brownian" or "private" (never the
+    host's). leads: whether `momentum_mode` "lead" may be used with it.
+    """
 
 def close(seconds: float) -> bool:
     """Ends the runs of all other threads at their next step and waits for that, `seconds` at most.
@@ -45,8 +60,8 @@ def close(seconds: float) -> bool:
     Answers whether all have ended.
     """
 
-def normalize_config(config: SonarConfig) -> dict[str, Any]:
-    """Checks every option of a config and returns those that Python holds in a looser form, as plain values.
+def normalize_config(config: SonarConfig | None = None) -> dict[str, Any]:
+    """Checks every option of a config and returns them as plain values; of None, the defaults.
 
     Numbers become float, sequences tuples, step positions int or float, seeds int.
 
@@ -54,65 +69,14 @@ def normalize_config(config: SonarConfig) -> dict[str, Any]:
         ConfigError: with the option, its value and what is allowed.
     """
 
-def sample(
-    denoise: Callable[[_Latent, float], _Latent],
-    x: _Latent,
-    sigmas: _Numbers,
-    config: SonarConfig,
-    *,
-    reference: _Latent | None = None,
-    noise: Callable[[float, float], _Latent] | None = None,
-    history: _Latent | None = None,
-    callback: Callable[[dict[str, Any]], object] | None = None,
-    threads: int | None = None,
-) -> _Latent:
-    """Samples: walks a latent down a schedule of noise levels, calling the model back once per step.
-
-    A step goes along the derivative d = (x - denoise(x, sigma)) / sigma, corrected by the momentum of the
-    steps before (see `momentum_step`): x += m dt. This is the rule of stable-diffusion-webui-sonar by Kahsolt on
-    top of Euler (Karras et al. 2022, algorithm 2) and ancestral Euler (k-diffusion); with momentum 1 it is theirs.
-
-    Args:
-        denoise: called as `denoise(x, sigma)`; answers the denoised latent, an array shaped like x. Its x is read-only,
-            in the dtype of the latent, and never written to as long as somebody holds it; sigma is a float.
-        x: the noised latent, a numpy array (batch, channel, spatial...) of float32, float64 or float16, in units of
-            the data, of standard deviation sigmas[0] (for a flow model a blend of image and noise). float16 stays
-            float32 between the steps.
-        sigmas: noise levels, one more than there are steps; the last one is usually 0.
-        config: a `SonarConfig` with all other options.
-        reference: a latent to pull towards, shaped like x or one image of it; needs no normalisation.
-        noise: called as `noise(sigma, sigma_next)` where the method needs standard normal noise shaped like x; None
-            draws it from `config.seed`, one stream per image.
-        history: the momentum history to start from, shaped like x; overrides `momentum_hist_init`.
-        callback: told a dict of i, x, sigma, sigma_hat and denoised once per step, before x changes.
-        threads: at most so many threads for large latents; None: OMP_NUM_THREADS, or all cores. Results do not
-            depend on it.
-
-    Returns:
-        The latent at sigmas[-1], a new array in the shape and dtype of x. No input is modified.
-
-    Raises:
-        ConfigError: an option is not allowed, or is a sequence of another length than the run.
-        ScheduleError: the sigmas are no schedule for this method.
-        LatentError: an array has another shape, or is not finite. DtypeError: it is no array of a floating type.
-        NumericError: the latent is no longer finite; says at which step, in which images and why.
-        Whatever denoise, noise and callback raise passes through unchanged.
-
-    Example:
-        >>> import numpy as np
-        >>> from sonar_sampler import SonarConfig, initial_noise, sample
-        >>> x = initial_noise((1, 4, 8, 8), 0) * np.float32(10)
-        >>> sample(lambda x, sigma: x / np.float32(1 + sigma**2), x, [10.0, 3.0, 1.0, 0.0], SonarConfig()).shape
-        (1, 4, 8, 8)
-    """
-
 class _Host(Protocol):
+    def begin(self, levels: list[float], /) -> None: ...
     def denoise(
-        self, x: NDArray[Any], step: int, sigma_hat: float | None, draws: bool, /
+        self, x: NDArray[Any], step: int, level: int, first: bool, draws: tuple[int, int] | None, /
     ) -> tuple[_Latent, _Latent | None]: ...
-    def noise(self, step: int, /) -> _Latent | None: ...
+    def noise(self, level: int, next_level: int, /) -> _Latent | None: ...
 
-def sample_for(
+def run_for(
     host: _Host,
     x: _Latent,
     sigmas: _Numbers,
@@ -121,17 +85,19 @@ def sample_for(
     reference: _Latent | None,
     history: _Latent | None,
     threads: int | None,
-    sqrt: Callable[[float], float] | None,
+    elementary: Callable[[str, float], float] | None,
 ) -> NDArray[Any]:
-    """Samples for a host whose arrays are not numpy's, as `sonar_sampler.torch` does.
+    """Samples for a host: `sonar_sampler.sample` is one, `sonar_sampler.torch` another.
 
     Args:
-        host: has two methods. `denoise(x, step, sigma_hat, draws)` answers the denoised latent and, if it `draws`, the
-            noise of the step; x is the latent itself, not written to as long as somebody holds it, and sigma_hat is
-            None unless churn has changed it. `noise(step)` answers the noise before a model call. None for noise
-            lets it be drawn from `config.seed`.
+        host: has three methods. `begin(levels)` is told the noise levels of the run as floats: the schedule, then the
+            solver's own. `denoise(x, step, level, first, draws)` answers the denoised latent and, if it `draws`, the noise
+            that is needed next: x is the latent itself, not written to as long as somebody holds it, level is an index into
+            levels, first says that it is the step's first call, and draws is None or the two levels of the noise's interval.
+            `noise(level, next_level)` answers the noise before a model call. None for noise lets it be drawn from
+            `config.seed`.
         x, sigmas, config, reference, history, threads: as in `sample`.
-        sqrt: as in `Stepper`.
+        elementary: as in `Stepper`.
 
     Returns:
         The latent at sigmas[-1], a new array in the shape and dtype of x.
@@ -264,10 +230,10 @@ class Noise:
 
     @property
     def sigma(self) -> float:
-        """Where the step starts."""
+        """Where the interval of the noise starts."""
     @property
     def sigma_next(self) -> float:
-        """Where the step ends."""
+        """Where it ends."""
 
 @final
 class Done:
@@ -277,11 +243,14 @@ class Done:
 class Stepper:
     """A run that asks for what it needs, for hosts that own the loop: `request()` and `feed(array)` until `Done`.
 
+    It can be copied and pickled, with all that it is at.
+
     Args:
-        config, sigmas, x, reference, history, threads: as in `sample`.
-        record: keep the corrected derivative of the last step for `momentum_d`; costs an array.
-        sqrt: a host's own square root (float to float) for the numbers of the schedule, for hosts whose root is not
-            correctly rounded and who want its bits.
+        config, sigmas, x, reference, history, threads: as in `sample`. x may be given later: `start`.
+        record: keep the corrected derivative of the last step for `momentum_d`; costs an array and time.
+        elementary: a host's own elementary functions for the numbers of the schedule, called as `elementary(name, value)`
+            with "sqrt", "exp", "log" or "expm1" and a float, for hosts whose functions are not correctly rounded and who
+            want their bits.
 
     Raises:
         ConfigError, ScheduleError, LatentError, DtypeError: as `sample`, when it is made.
@@ -305,14 +274,21 @@ class Stepper:
         cls,
         config: SonarConfig,
         sigmas: _Numbers,
-        x: _Latent,
+        x: _Latent | None = None,
         *,
         reference: _Latent | None = None,
         history: _Latent | None = None,
         record: bool = True,
         threads: int | None = None,
-        sqrt: Callable[[float], float] | None = None,
+        elementary: Callable[[str, float], float] | None = None,
     ) -> Stepper: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
+    def start(self, x: _Latent, *, reference: _Latent | None = None, history: _Latent | None = None) -> None:
+        """Gives a stepper that was made without a latent its latent, and what else a run starts from.
+
+        Raises:
+            LatentError, DtypeError: as `sample`. ProtocolError: it has started already.
+        """
     def request(self) -> Denoise | Noise | Done:
         """What the run needs next: `Denoise`, `Noise` or `Done`. Raises ProtocolError after a step that failed."""
     def feed(self, array: _Latent) -> None:
@@ -327,13 +303,13 @@ class Stepper:
     def draw(self) -> None:
         """Answers the present noise request from the run's own seeds (`SonarConfig.seed`)."""
     def replace_x(self, array: _Latent) -> None:
-        """Takes another latent in the place of the present one; only while the run asks for `Denoise`."""
+        """Takes another latent in the place of the present one; only while the run asks for the first answer of a step."""
     @property
     def step(self) -> int:
         """0-based index of the present step; the number of steps when the run is done."""
     @property
     def x(self) -> _Latent:
-        """The present latent, read-only."""
+        """The latent at the start of the present step, read-only."""
     @property
     def history(self) -> _Latent | Any:
         """A copy of the momentum history, or None before there is one."""
@@ -346,3 +322,8 @@ class Stepper:
     @property
     def draws_after_denoising(self) -> bool:
         """Whether the present step will ask for noise after the model call."""
+
+def restore_stepper(
+    config: SonarConfig, sigmas: list[float], options: dict[str, Any], state: dict[str, Any] | None
+) -> Stepper:
+    """A stepper from what `__reduce__` wrote."""

@@ -40,6 +40,7 @@ class HostNoise:
         return None
 
     def __call__(self, sigma: Tensor, sigma_next: Tensor) -> Tensor:
+        """Noise for the interval between two levels."""
         return self._sampler(sigma, sigma_next)
 
     def idle(self) -> None:

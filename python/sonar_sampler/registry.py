@@ -16,7 +16,8 @@ from sonar_sampler import _core
 from sonar_sampler.errors import UnknownOptionError, shown
 
 if TYPE_CHECKING:
-    from sonar_sampler._core import SamplerName
+    from sonar_sampler._core import _SamplerName
+
 
 @dataclass(frozen=True)
 class Solver:
@@ -67,7 +68,7 @@ class SonarConfig:
     `momentum`, `momentum_hist`, `ref_factor` and `momentum_sign` also take a sequence with one entry per step.
     """
 
-    sampler: SamplerName = _option(
+    sampler: _SamplerName = _option(  # noqa: RUF009 - a field, as the others
         "euler_a",
         "Sampler",
         " ".join(f"{solver.label}: {solver.help}" for solver in SOLVERS.values()),

@@ -31,13 +31,14 @@ def sample(
     """Samples: walks a latent down a schedule of noise levels, calling the model back.
 
     A step goes along the derivative d = (x - denoise(x, sigma)) / sigma, corrected by the momentum of the steps before
-    (see `momentum_step`): x += m dt. This is the rule of stable-diffusion-webui-sonar by Kahsolt on top of Euler (Karras
-    et al. 2022, algorithm 2), ancestral Euler (k-diffusion) and the other solvers; with momentum 1 it is theirs.
+    (see `momentum_step`): x += m dt. This is the rule of stable-diffusion-webui-sonar by Kahsolt on top of Euler
+    (Karras et al. 2022, algorithm 2), ancestral Euler (k-diffusion) and the other solvers; with momentum 1 it is
+    theirs.
 
     Args:
-        denoise: called as `denoise(x, sigma)`, once per step, twice by Heun and DPM++ SDE; answers the denoised latent, an
-            array shaped like x. Its x is read-only, in the dtype of the latent, and never written to as long as somebody
-            holds it; sigma is a float.
+        denoise: called as `denoise(x, sigma)`, once per step, twice by Heun and DPM++ SDE; answers the denoised
+            latent, an array shaped like x. Its x is read-only, in the dtype of the latent, and never written to as
+            long as somebody holds it; sigma is a float.
         x: the noised latent, a numpy array (batch, channel, spatial...) of float32, float64 or float16, in units of the
             data, of standard deviation sigmas[0] (for a flow model a blend of image and noise). float16 stays float32
             between the steps.
@@ -72,9 +73,7 @@ def sample(
         if not callable(value) and (value is not None or name == "denoise"):
             raise ConfigError(f"{name} = {shown(value)}: must be callable")
     host = _Host(denoise, noise, callback)
-    return run_for(
-        host, x, sigmas, config, reference=reference, history=history, threads=threads, elementary=None
-    )
+    return run_for(host, x, sigmas, config, reference=reference, history=history, threads=threads, elementary=None)
 
 
 class _Host:

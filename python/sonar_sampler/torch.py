@@ -1,7 +1,7 @@
 """The samplers as functions of the k-diffusion shape, for hosts that speak torch.
 
-There is one for each solver, `sample_sonar_<name>`: `sample_sonar_euler`, `sample_sonar_euler_a`, `sample_sonar_heun` and
-so on, made from the solver's row. With momentum 1 each equals k-diffusion's function bit for bit.
+There is one for each solver, `sample_sonar_<name>`: `sample_sonar_euler`, `sample_sonar_euler_a`, `sample_sonar_heun`
+and so on, made from the solver's row. With momentum 1 each equals k-diffusion's function bit for bit.
 
 CPU tensors of float32 and float64 share their memory with the Rust core; a tensor on another device crosses over
 once each way per step. The latent between the steps is float32 for lower precisions, the model sees its own
@@ -60,13 +60,17 @@ _ORIGINALS = {"euler_a": "sample_euler_ancestral", "naive": "sample_euler"}
 class Model(Protocol):
     """A denoiser."""
 
-    def __call__(self, x: Tensor, sigma: Tensor, /, **extra_args: Any) -> Tensor: ...
+    def __call__(self, x: Tensor, sigma: Tensor, /, **extra_args: Any) -> Tensor:
+        """The denoised latent of x at sigma, one value per image."""
+        ...
 
 
 class Callback(Protocol):
     """What is told of each step."""
 
-    def __call__(self, told: dict[str, Any], /) -> object: ...
+    def __call__(self, told: dict[str, Any], /) -> object:
+        """Is told x, i, sigma, sigma_hat and denoised."""
+        ...
 
 
 class SampleFunction(Protocol):
@@ -84,7 +88,9 @@ class SampleFunction(Protocol):
         disable: bool | None = None,
         *more: Any,
         **options: Any,
-    ) -> Tensor: ...
+    ) -> Tensor:
+        """Samples."""
+        ...
 
 
 def sample_function(sampler: str) -> SampleFunction:

@@ -13,9 +13,9 @@
 //! `1 + q (1 + p) > 1`), so it diverges with many steps.
 
 use super::Direction;
+use crate::formula::{Formula, Point};
 use crate::options::choices;
 use crate::real::Real;
-use crate::formula::{Formula, Point};
 
 choices! {
     /// Whether the history is added to the derivative or subtracted from it.

@@ -13,9 +13,9 @@
 //! DPM-Solver++(2M); the guard is what lets the second-order term work at few steps and under guidance.
 
 use super::Direction;
+use crate::formula::{Formula, Point};
 use crate::measure::Measured;
 use crate::real::Real;
-use crate::formula::{Formula, Point};
 
 /// The factors of one step.
 #[derive(Debug, Clone, Copy, PartialEq)]

@@ -10,10 +10,10 @@ pub use lead::Lead;
 pub use options::{HistoryInit, MomentumMode, MomentumOptions, MomentumSign};
 pub(crate) use plain::Plain;
 
+use crate::formula::{Formula, Point};
 use crate::measure::Measured;
 use crate::noise;
 use crate::real::Real;
-use crate::formula::{Formula, Point};
 
 /// A kind of momentum, with the factors of one step and image.
 pub(crate) trait Direction<T: Real>: Copy + Sync {

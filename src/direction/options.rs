@@ -41,12 +41,16 @@ pub enum MomentumSign {
 
 impl Value for MomentumSign {
     fn read(plain: &Plain) -> std::result::Result<Self, String> {
-        let allowed = |_| "must be one of pos, neg, rand, or a sequence of pos and neg with one entry per step".into();
+        let allowed =
+            |_| "must be one of pos, neg, rand, or a sequence of pos and neg with one entry per step".into();
         match plain {
             Plain::Text(word) if word == "rand" => Ok(Self::Rand),
-            Plain::List(entries) => {
-                entries.iter().map(Sign::read).collect::<std::result::Result<_, _>>().map(Self::Sequence).map_err(allowed)
-            }
+            Plain::List(entries) => entries
+                .iter()
+                .map(Sign::read)
+                .collect::<std::result::Result<_, _>>()
+                .map(Self::Sequence)
+                .map_err(allowed),
             plain => Sign::read(plain).map(Self::Always).map_err(allowed),
         }
     }
@@ -96,7 +100,11 @@ impl MomentumOptions {
         if self.momentum_mode == MomentumMode::Lead {
             if self.momentum_sign != MomentumSign::Always(Sign::Pos) {
                 let allowed = "must be pos with momentum_mode = lead, which always runs ahead";
-                return Err(Error::config("momentum_sign", format!("{:?}", self.momentum_sign.plain()), allowed));
+                return Err(Error::config(
+                    "momentum_sign",
+                    format!("{:?}", self.momentum_sign.plain()),
+                    allowed,
+                ));
             }
             if self.momentum_hist_init != HistoryInit::Zero {
                 let allowed = "must be zero with momentum_mode = lead, whose history is of denoised latents";

@@ -1,8 +1,8 @@
 //! No momentum: the solver's own step.
 
 use super::Direction;
-use crate::real::Real;
 use crate::formula::{Formula, Point};
+use crate::real::Real;
 
 /// The solver's own direction.
 #[derive(Debug, Clone, Copy)]

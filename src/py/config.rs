@@ -72,7 +72,12 @@ pub(super) fn threads(value: Option<&Bound<'_, PyAny>>) -> PyResult<usize> {
 /// An argument that is the seeds of a batch.
 pub(super) fn seeds(name: &'static str, value: &Bound<'_, PyAny>) -> PyResult<Seed> {
     if value.is_none() {
-        return Err(Error::config(name, "None", "must be an int in [0, 2^64), or a sequence with one per image").into());
+        return Err(Error::config(
+            name,
+            "None",
+            "must be an int in [0, 2^64), or a sequence with one per image",
+        )
+        .into());
     }
     argument(name, value)
 }

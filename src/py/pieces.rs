@@ -8,8 +8,8 @@ use pyo3::types::{PyDict, PyTuple};
 use super::arrays::{self, Number};
 use super::config;
 use super::errors;
-use crate::error::Error;
 use crate::direction::{Classic, Sign};
+use crate::error::Error;
 use crate::moments::Moments;
 use crate::noise::{Purpose, fill_batch};
 use crate::pull::{self, Look, Pull, RefMethod};
@@ -261,7 +261,12 @@ fn pulled<T: Number>(
     method: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
     let py = x.py();
-    let pull = Pull::<T>::new(config::choice::<RefMethod>("method", method)?, factor, T::of(sigma), T::of(sigma_next));
+    let pull = Pull::<T>::new(
+        config::choice::<RefMethod>("method", method)?,
+        factor,
+        T::of(sigma),
+        T::of(sigma_next),
+    );
     let x = arrays::latent::<T>(x, "x")?;
     let denoised = arrays::latent_like::<T>(denoised, "denoised", x.shape())?;
     let mut shape = x.shape().to_vec();

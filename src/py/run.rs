@@ -75,13 +75,14 @@ pub(super) fn with_elementary<T: Number, R>(
         return make(Elementary::own());
     };
     let raised = RefCell::new(None);
-    let function = |function: Function, value: T| {
-        match call.call1((function.name(), value.wide())).and_then(|result| result.extract()) {
-            Ok(result) => T::of(result),
-            Err(error) => {
-                raised.replace(Some(error));
-                T::nan()
-            }
+    let function = |function: Function, value: T| match call
+        .call1((function.name(), value.wide()))
+        .and_then(|result| result.extract())
+    {
+        Ok(result) => T::of(result),
+        Err(error) => {
+            raised.replace(Some(error));
+            T::nan()
         }
     };
     let result = make(Elementary::of_host(&function));
@@ -101,7 +102,8 @@ impl<T: Number> NumpyRun<T> {
         let (py, shape) = (x.py(), x.shape());
         let reference = given.reference.map(|value| arrays::latent::<T>(value, "reference")).transpose()?;
         let reference = reference.as_ref().map(arrays::read).transpose()?;
-        let history = given.history.map(|value| arrays::latent_like::<T>(value, "history", shape)).transpose()?;
+        let history =
+            given.history.map(|value| arrays::latent_like::<T>(value, "history", shape)).transpose()?;
         let start = Start {
             shape,
             x: arrays::copy(&x)?,

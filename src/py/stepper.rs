@@ -11,8 +11,10 @@ use super::closing::AtWork;
 use super::config;
 use super::run::{AnyRun, Given, NumpyRun, Recipe, on_run};
 use crate::error::Error;
+use crate::program::Program;
 use crate::real::Real;
-use crate::run::{Manner, Request, State};
+use crate::run::{Manner, Phase, Request, State};
+use crate::schedule::Elementary;
 
 /// The stepper needs the denoised latent: feed `model(x, sigma)`.
 #[pyclass(frozen, get_all, module = "sonar_sampler")]
@@ -150,11 +152,14 @@ impl PyStepper {
         match (x, reference.or(history)) {
             (Some(x), _) => *stepper.lock()? = Some(stepper.made(Given { x, reference, history })?),
             (None, Some(_)) => {
-                let message = "a reference or a history needs the latent that it belongs to; give all to start()";
+                let message =
+                    "a reference or a history needs the latent that it belongs to; give all to start()";
                 return Err(Error::Protocol(message.into()).into());
             }
             // What can be refused without a latent is refused now.
-            (None, None) => crate::program::check(&config::read(config)?, &stepper.sigmas)?,
+            (None, None) => {
+                Program::<f64>::new(&config::read(config)?, &stepper.sigmas, Elementary::own())?;
+            }
         }
         Ok(stepper)
     }
@@ -299,14 +304,18 @@ fn copied<T: Number>(py: Python<'_>, array: Option<&Latent<T>>) -> PyResult<Opti
     array.map(|array| Ok(arrays::copy(array.bind(py))?.into_any())).transpose()
 }
 
+/// The phases, by the numbers that they have in Python.
+const PHASES: [Phase; 3] = [Phase::Waiting, Phase::Asked, Phase::Failed];
+
 /// The names of a state's arrays in Python.
 const ARRAYS: [&str; 6] = ["x", "ahead", "older", "denoised", "history", "momentum_d"];
 
 fn state_of<'py, T: Number>(py: Python<'py>, run: &NumpyRun<T>) -> PyResult<Bound<'py, PyDict>> {
-    let State { at, flags, sizes, reference, arrays } =
+    let State { at, phase, has_history, sizes, reference, arrays } =
         run.core().state(|array| arrays::copy(array.bind(py)))?;
     let state = PyDict::new(py);
-    state.set_item("run", (at, flags, sizes, run.is_half()))?;
+    let phase = PHASES.iter().position(|known| *known == phase);
+    state.set_item("run", (at, phase, has_history, sizes, run.is_half()))?;
     state.set_item("reference", reference.into_pyarray(py))?;
     for (name, array) in ARRAYS.into_iter().zip(arrays) {
         state.set_item(name, array)?;
@@ -316,7 +325,8 @@ fn state_of<'py, T: Number>(py: Python<'py>, run: &NumpyRun<T>) -> PyResult<Boun
 
 fn restore<T: Number>(run: &mut NumpyRun<T>, state: &Bound<'_, PyDict>) -> PyResult<()> {
     let state = state.as_any();
-    let (at, flags, sizes, half) = state.get_item("run")?.extract()?;
+    let (at, phase, has_history, sizes, half): (_, usize, _, _, _) = state.get_item("run")?.extract()?;
+    let phase = PHASES.get(phase).copied().unwrap_or(Phase::Failed);
     let mut arrays = [const { None }; 6];
     for (place, name) in arrays.iter_mut().zip(ARRAYS) {
         let given = state.get_item(name)?;
@@ -327,6 +337,6 @@ fn restore<T: Number>(run: &mut NumpyRun<T>, state: &Bound<'_, PyDict>) -> PyRes
     }
     let reference = arrays::latent::<T>(&state.get_item("reference")?, "the pickled reference")?.to_vec()?;
     run.set_half(half);
-    run.core_mut().restore(State { at, flags, sizes, reference, arrays });
+    run.core_mut().restore(State { at, phase, has_history, sizes, reference, arrays });
     Ok(())
 }

@@ -53,7 +53,6 @@ pub(super) fn churned<T: Real>(options: &SolverOptions, span: Span<'_, T>) -> Ch
         return Churned { stages: Vec::new(), sigma_hat, at: Level::Start };
     }
     let added = Added::new(options.s_noise, elementary.sqrt(sigma_hat * sigma_hat - sigma * sigma));
-    let stages =
-        vec![Stage::Noise { from: Level::Start, to: Level::End }, Stage::Move(Move::Churn(added))];
+    let stages = vec![Stage::Noise { from: Level::Start, to: Level::End }, Stage::Move(Move::Churn(added))];
     Churned { stages, sigma_hat, at: Level::At(sigma_hat) }
 }

@@ -34,8 +34,7 @@ fn run(config: &Config, sigmas: &[f64], shape: &[usize], x: &[f64], threads: usi
 }
 
 fn config(sampler: Sampler, momentum: f64, momentum_hist: f64, sign: usize, init: HistoryInit) -> Config {
-    let signs =
-        [MomentumSign::Always(Sign::Pos), MomentumSign::Always(Sign::Neg), MomentumSign::Rand];
+    let signs = [MomentumSign::Always(Sign::Pos), MomentumSign::Always(Sign::Neg), MomentumSign::Rand];
     Config {
         run: RunOptions { sampler, seed: Seed::First(40), ..RunOptions::default() },
         momentum: MomentumOptions {
@@ -148,7 +147,10 @@ fn every_thread_count_gives_the_same_bits() {
         for config in configs {
             let one = run(&config, &[9.0, 4.0], &shape, &x, 1).unwrap();
             for threads in [2, 3] {
-                assert!(same_bits(&one, &run(&config, &[9.0, 4.0], &shape, &x, threads).unwrap()), "{threads}");
+                assert!(
+                    same_bits(&one, &run(&config, &[9.0, 4.0], &shape, &x, threads).unwrap()),
+                    "{threads}"
+                );
             }
         }
     }

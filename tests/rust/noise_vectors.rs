@@ -28,9 +28,7 @@ fn the_history_of_rand_new() {
 
 #[test]
 fn random_signs() {
-    let signs: String = (0..12)
-        .map(|step| if coin(7, step) { 'p' } else { 'n' })
-        .collect();
+    let signs: String = (0..12).map(|step| if coin(7, step) { 'p' } else { 'n' }).collect();
     assert_eq!(signs, "nnnppnpnppnn");
 }
 

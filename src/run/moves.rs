@@ -1,0 +1,269 @@
+//! What a run does between two requests: it starts the history, makes the moves and judges what comes of them.
+
+use super::{Phase, Run};
+use crate::direction::{Directed, HistoryInit, Present};
+use crate::error::Error;
+use crate::noise::{Purpose, fill_batch};
+use crate::program::At;
+use crate::pull::Pull;
+use crate::real::{Real, all_finite};
+use crate::solver::Move;
+use crate::step::{self, Arrays, Moving, Step};
+use crate::storage::Storage;
+
+/// Numbers of an image that are looked at to tell whether a latent has grown, and by how much it must have.
+const LOOKED_AT: usize = 64;
+const GROWN: f64 = 1000.0;
+
+impl<T: Real, A> Run<T, A> {
+    /// Makes the history as `momentum_hist_init` says, unless the run was given one or needs none. Zeros stand for none.
+    pub(super) fn start_history<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+    ) -> std::result::Result<(), S::Error> {
+        if self.history.is_some() || !self.acts {
+            return Ok(());
+        }
+        let mut history = storage.empty(&self.shape)?;
+        {
+            let mut numbers = storage.write(&mut history)?;
+            match self.config.momentum.momentum_hist_init {
+                HistoryInit::Zero => numbers.fill(T::zero()),
+                HistoryInit::RandInit => numbers.copy_from_slice(&storage.read(&self.x)?),
+                HistoryInit::RandNew => fill_batch(&mut numbers, &self.seeds, 0, Purpose::History),
+            }
+        }
+        self.has_history = self.config.momentum.momentum_hist_init != HistoryInit::Zero;
+        self.history = Some(history);
+        Ok(())
+    }
+
+    /// Goes through the moves up to the next request; gives the noise back. An error that does not end the run leaves it
+    /// as it was.
+    pub(super) fn go_on<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+        noise: Option<A>,
+    ) -> std::result::Result<Option<A>, S::Error> {
+        let begin = self.at;
+        self.at += 1;
+        while let Some(At::Move { moves, keeps_answer }) = self.program.stage(self.at) {
+            if let Err(error) = self.make(storage, moves, keeps_answer, noise.as_ref()) {
+                if self.phase != Phase::Failed {
+                    self.at = begin;
+                }
+                return Err(error);
+            }
+            self.at += 1;
+        }
+        self.phase = Phase::Waiting;
+        self.look(storage)?;
+        Ok(noise)
+    }
+
+    fn make<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+        moves: Move<T>,
+        keeps_answer: bool,
+        noise: Option<&A>,
+    ) -> std::result::Result<(), S::Error> {
+        let still = Step { advance: None, pull: None, rescale: T::one(), noise: None, keeps_answer };
+        let moving =
+            |form, sigma_hat, sigma_to, direction| Some(Moving { form, sigma_hat, sigma_to, direction });
+        match moves {
+            Move::Churn(added) => self.compute(storage, &Step { noise: Some(added), ..still }, noise, false),
+            Move::Ahead { form, noise: added } => {
+                let plain = Directed::Plain;
+                let step = Step { advance: moving(form, T::one(), T::one(), plain), noise: added, ..still };
+                self.compute(storage, &step, noise, true)
+            }
+            Move::Step { form, sigma_hat, sigma_to, rescale, noise: added } => {
+                let direction = self.direction();
+                let begins = direction.uses_history();
+                let step = Step {
+                    advance: moving(form, sigma_hat, sigma_to, direction),
+                    pull: self.pull(),
+                    rescale,
+                    noise: added,
+                    keeps_answer,
+                };
+                self.compute(storage, &step, noise, false)?;
+                self.has_history |= begins;
+                self.denoised = None;
+                Ok(())
+            }
+            Move::Take => self.take(storage),
+        }
+    }
+
+    fn direction(&self) -> Directed<T> {
+        let step = self.step();
+        self.config.momentum.direction(Present {
+            step,
+            steps: self.program.steps(),
+            ends_at_zero: self.levels()[step + 1] == T::zero(),
+            acts: self.acts,
+            has_history: self.has_history,
+            seeds: &self.seeds,
+        })
+    }
+
+    fn pull(&self) -> Option<Pull<T>> {
+        let (step, options) = (self.step(), &self.config.reference);
+        let factor = options.at(step, self.program.steps());
+        let pulls = !self.reference.is_empty() && factor != 0.0;
+        let levels = self.levels();
+        pulls.then(|| Pull::new(options.ref_method, factor, levels[step], levels[step + 1]))
+    }
+
+    /// Computes a move of the latent, or one to beside it.
+    fn compute<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+        step: &Step<T>,
+        noise: Option<&A>,
+        ahead: bool,
+    ) -> std::result::Result<(), S::Error> {
+        if self.manner.records && !ahead && self.momentum_d.is_none() {
+            let mut momentum_d = storage.empty(&self.shape)?;
+            // A step that takes the answer as it is leaves it so.
+            storage.write(&mut momentum_d)?.fill(T::zero());
+            self.momentum_d = Some(momentum_d);
+        }
+        let mut to = if ahead { Some(self.beside(storage)?) } else { self.destination(storage)? };
+        let images = {
+            let Self { x, older, denoised, history, momentum_d, reference, shape, manner, .. } = &mut *self;
+            let (x, out) = match &mut to {
+                Some(to) => (Some(storage.read(x)?), to),
+                None => (None, x),
+            };
+            let mut out = storage.write(out)?;
+            let denoised = denoised.as_ref().map(|denoised| storage.read(denoised)).transpose()?;
+            let noise = noise.map(|noise| storage.read(noise)).transpose()?;
+            let moves = step.advance.is_some();
+            let directed = step.advance.as_ref().is_some_and(|moving| moving.direction.uses_history());
+            let mut older = older.as_mut().filter(|_| moves).map(|older| storage.write(older)).transpose()?;
+            let mut history =
+                history.as_mut().filter(|_| directed).map(|history| storage.write(history)).transpose()?;
+            let recorded = momentum_d.as_mut().filter(|_| moves && !ahead);
+            let mut momentum_d = recorded.map(|momentum_d| storage.write(momentum_d)).transpose()?;
+            let arrays = Arrays {
+                x: x.as_deref().unwrap_or_default(),
+                denoised: denoised.as_deref().unwrap_or_default(),
+                older: older.as_deref_mut().unwrap_or_default(),
+                noise: noise.as_deref().filter(|_| step.noise.is_some()).unwrap_or_default(),
+                reference: if step.pull.is_some() { reference } else { &[] },
+                history: history.as_deref_mut().unwrap_or_default(),
+                momentum_d: momentum_d.as_deref_mut().unwrap_or_default(),
+                out: &mut out,
+            };
+            let (batch, threads) = (shape[0], manner.threads);
+            storage.detached(|| step::step(step, arrays, batch, threads))
+        };
+        self.judge(storage, images, noise)?;
+        if ahead {
+            self.ahead = to;
+        } else {
+            self.arrive(to);
+        }
+        Ok(())
+    }
+
+    /// Takes the answer as the new latent.
+    fn take<S: Storage<T, Array = A>>(&mut self, storage: &S) -> std::result::Result<(), S::Error> {
+        let mut to = self.destination(storage)?;
+        let images = {
+            let Self { x, denoised, shape, .. } = &mut *self;
+            let mut out = storage.write(to.as_mut().unwrap_or(x))?;
+            if let Some(denoised) = denoised {
+                out.copy_from_slice(&storage.read(denoised)?);
+            }
+            let images = out.chunks(out.len() / shape[0]).enumerate();
+            images.filter(|(_, image)| !all_finite(image)).map(|(index, _)| index).collect()
+        };
+        self.judge(storage, images, None)?;
+        self.arrive(to);
+        self.denoised = None;
+        Ok(())
+    }
+
+    /// Where the next latent goes: none if to where the present one lies, else the other buffer or a new one.
+    fn destination<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+    ) -> std::result::Result<Option<A>, S::Error> {
+        if !self.manner.keeps_x && storage.is_ours(&self.x) {
+            return Ok(None);
+        }
+        match self.spare.take() {
+            Some(spare) if storage.is_ours(&spare) => Ok(Some(spare)),
+            _ => storage.empty(&self.shape).map(Some),
+        }
+    }
+
+    /// Where a latent ahead of the present one goes.
+    fn beside<S: Storage<T, Array = A>>(&mut self, storage: &S) -> std::result::Result<A, S::Error> {
+        match self.ahead.take() {
+            Some(ahead) if storage.is_ours(&ahead) => Ok(ahead),
+            _ => storage.empty(&self.shape),
+        }
+    }
+
+    /// Notes that the latent is now where [`Self::destination`] said.
+    fn arrive(&mut self, to: Option<A>) {
+        if let Some(to) = to {
+            self.spare = Some(std::mem::replace(&mut self.x, to));
+        }
+    }
+
+    /// Looks at a few numbers of the latent before the model sees it, to tell later whether it had grown.
+    pub(super) fn look<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+    ) -> std::result::Result<(), S::Error> {
+        if !self.acts || !self.begins_step() {
+            return Ok(());
+        }
+        let x = storage.read(&self.x)?;
+        let images = x.chunks(x.len() / self.shape[0]);
+        let looked_at = images.flat_map(|image| &image[..image.len().min(LOOKED_AT)]);
+        self.size = looked_at.fold(0.0, |size: f64, number| size.max(number.wide().abs()));
+        if self.step() == 0 {
+            self.first_size = self.size;
+        }
+        Ok(())
+    }
+
+    /// Ends the run if a latent is not finite, and says why.
+    fn judge<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+        images: Vec<usize>,
+        noise: Option<&A>,
+    ) -> std::result::Result<(), S::Error> {
+        if images.is_empty() {
+            return Ok(());
+        }
+        self.phase = Phase::Failed;
+        let is_finite = |array: Option<&A>| -> std::result::Result<bool, S::Error> {
+            array.map_or(Ok(true), |array| Ok(all_finite(&storage.read(array)?)))
+        };
+        let advice = "neg and rand_init grow; try a momentum nearer to 1, or fewer steps";
+        let cause = if !is_finite(self.denoised.as_ref())? {
+            if self.size > GROWN * self.first_size {
+                format!(
+                    "the denoiser answered NaN to a latent that had grown to {:.0e} ({advice})",
+                    self.size
+                )
+            } else {
+                "the denoiser answered NaN or infinite numbers".into()
+            }
+        } else if !is_finite(noise)? {
+            "the noise holds NaN or infinite numbers".into()
+        } else {
+            format!("the latent grew past the largest number ({advice})")
+        };
+        Err(Error::Numeric { step: self.step(), sigma: self.sigma().wide(), images, cause }.into())
+    }
+}

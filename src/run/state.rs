@@ -1,0 +1,65 @@
+//! A run as it stands, to be copied or to go on elsewhere.
+
+use super::{Phase, Run};
+use crate::real::Real;
+
+/// All that changes in the course of a run: with the same configuration and schedule it goes on from there.
+#[derive(Debug, Clone)]
+pub struct State<T, A> {
+    /// Place in the program.
+    pub at: usize,
+    /// Where the run is between two requests.
+    pub phase: Phase,
+    /// Whether there is a history.
+    pub has_history: bool,
+    /// How large the latent was when the model was last asked, and when it was first.
+    pub sizes: (f64, f64),
+    /// The normalised reference; empty if there is none.
+    pub reference: Vec<T>,
+    /// The latent, then those of ahead, older, denoised, history and the corrected derivative that there are.
+    pub arrays: [Option<A>; 6],
+}
+
+impl<T: Real, A> Run<T, A> {
+    /// What the run is at, its arrays copied by `copy`.
+    ///
+    /// # Errors
+    /// Those of `copy`.
+    pub fn state<E>(
+        &self,
+        copy: impl Fn(&A) -> std::result::Result<A, E>,
+    ) -> std::result::Result<State<T, A>, E> {
+        let copied = |array: &Option<A>| array.as_ref().map(&copy).transpose();
+        Ok(State {
+            at: self.at,
+            phase: self.phase,
+            has_history: self.has_history,
+            sizes: (self.size, self.first_size),
+            reference: self.reference.clone(),
+            arrays: [
+                Some(copy(&self.x)?),
+                copied(&self.ahead)?,
+                copied(&self.older)?,
+                copied(&self.denoised)?,
+                copied(&self.history)?,
+                copied(&self.momentum_d)?,
+            ],
+        })
+    }
+
+    /// Goes on from a state of a run of the same configuration and schedule.
+    pub fn restore(&mut self, state: State<T, A>) {
+        let [x, ahead, older, denoised, history, momentum_d] = state.arrays;
+        (self.at, self.phase, self.has_history) = (state.at, state.phase, state.has_history);
+        (self.size, self.first_size) = state.sizes;
+        self.reference = state.reference;
+        if let Some(x) = x {
+            self.x = x;
+        }
+        self.ahead = ahead;
+        self.denoised = denoised;
+        self.momentum_d = momentum_d;
+        self.older = older.or_else(|| self.older.take());
+        self.history = history.or_else(|| self.history.take());
+    }
+}
