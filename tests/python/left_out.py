@@ -13,17 +13,17 @@ ALWAYS = (
 def why(reason):
     """A skip's reason in the words of somebody who did not write the test."""
     reason = reason.removeprefix("Skipped: ")
-    if "'gradio'" in reason:
+    if "'gradio'" in reason or "'playwright'" in reason:
         if sys.version_info >= (3, 13):
             return f"the web UI's page and API: gradio 3 is not made for {PYTHON}, take 3.10, 3.11 or 3.12"
-        return "the web UI's page and API: gradio is not installed"
+        return "the web UI's page and API: gradio or playwright is not installed"
     return reason
 
 
 def block(skips):
     """The lines, from the reasons of the skipped tests."""
     counted = Counter(why(reason) for reason in skips)
-    lines = [f"{count} test{'s'[: count > 1]}: {reason}" for reason, count in counted.most_common()]
+    lines = [f"{count} skipped: {reason}" for reason, count in counted.most_common()]
     return [*lines, *ALWAYS]
 
 

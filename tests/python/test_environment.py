@@ -41,6 +41,6 @@ def test_an_empty_cuda_function_says_its_name_and_ends_the_process():
 
 def test_a_run_says_what_it_left_out_and_why():
     lines = left_out.block(["Skipped: no browser", "Skipped: no browser", "could not import 'gradio': none"])
-    assert lines[0] == "2 tests: no browser"
-    assert lines[1].startswith("1 test: the web UI's page and API")
+    assert lines[0] == "2 skipped: no browser"
+    assert lines[1].startswith("1 skipped: the web UI's page and API")
     assert any("--webui" in line for line in lines)
