@@ -113,6 +113,7 @@ def test_nothing_is_written_into_the_extension(host):
 
 def test_the_panel_says_what_to_do_without_the_package(tmp_path):
     """The host starts, the panel tells the line that install.py printed, the samplers are not there."""
+    pytest.importorskip("gradio")
     extension, compiled = tmp_path / "sonar", shutil.ignore_patterns("_core.*.so", "_core.pyd", "__pycache__")
     for name in ("src", "python", "scripts"):
         shutil.copytree(ROOT / name, extension / name, ignore=compiled)
