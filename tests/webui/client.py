@@ -11,7 +11,7 @@ import requests
 from PIL import Image
 
 LABELS = {
-    "enable": "Enable",
+    "enable": "Sonar",
     "sampler": "Base sampler",
     "momentum": "Momentum current",
     "momentum_hist": "Momentum history",
@@ -31,6 +31,7 @@ LABELS = {
     "upscale_ratio": "Upscale ratio",
     "upscale_width": "Upscale width",
     "upscale_height": "Upscale height",
+    "preset": "Preset",
     "grid": "Grid search",
     "grid_momentum": "Momentum current search list",
     "grid_momentum_hist": "Momentum history search list",
