@@ -39,8 +39,8 @@ def parse_search_list(text: str, name: str) -> tuple[float, ...]:
     values: list[float] = []
     for part in text.split(","):
         values += _range(part, text, name)
-    if len(values) > MOST:
-        raise _refused(text, name, f"has {len(values)} values; at most {MOST} are allowed")
+        if len(values) > MOST:
+            raise _too_many(text, name)
     if name in knobs():
         for value in values:
             option: dict[str, Any] = {name: value}
@@ -57,7 +57,10 @@ def _range(part: str, text: str, name: str) -> list[float]:
         raise _refused(text, name, _SYNTAX)
     last = _number(rest[0], text, name)
     third = rest[1].strip() if len(rest) == 2 else "3"
-    if third.isdecimal() and int(third) != 0:
+    if third.isdecimal() and third.strip("0"):
+        # Longer ones are no count, and slow or refused as an int.
+        if len(third) > len(str(MOST)):
+            raise _too_many(text, name)
         return _counted(first, last, int(third), text, name)
     step = _number(third, text, name)
     if not -1 < step < 1 or step == 0:
@@ -65,17 +68,17 @@ def _range(part: str, text: str, name: str) -> list[float]:
     if (last - first) * step < 0:
         raise _refused(text, name, f"a step of {third} never gets from {start.strip()} to {rest[0].strip()}")
     # The allowance keeps a stop that the decimal steps reach exactly.
-    steps = math.floor((last - first) / step + 1e-9)
+    steps = (last - first) / step + 1e-9
     if steps >= MOST:
-        raise _refused(text, name, f"has {steps + 1} values; at most {MOST} are allowed")
-    return [round(first + k * step, _DIGITS) for k in range(steps + 1)]
+        raise _too_many(text, name)
+    return [round(first + k * step, _DIGITS) for k in range(math.floor(steps) + 1)]
 
 
 def _counted(first: float, last: float, count: int, text: str, name: str) -> list[float]:
     if count < 2:
         raise _refused(text, name, _THIRD)
     if count > MOST:
-        raise _refused(text, name, f"has {count} values; at most {MOST} are allowed")
+        raise _too_many(text, name)
     return [round(first + (last - first) * k / (count - 1), _DIGITS) for k in range(count)]
 
 
@@ -87,6 +90,10 @@ def _number(text: str, whole: str, name: str) -> float:
     if not math.isfinite(value):
         raise _refused(whole, name, _SYNTAX)
     return value
+
+
+def _too_many(text: str, name: str) -> ConfigError:
+    return _refused(text, name, f"has too many values; at most {MOST} are allowed")
 
 
 def _refused(text: str, name: str, why: str) -> ConfigError:

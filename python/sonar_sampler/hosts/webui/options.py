@@ -25,7 +25,7 @@ REF_OFF, REF_IMAGE, REF_INIT = "Off", "Image", "img2img image"
 CUSTOM = "Custom"
 
 # What the sliders allow is smaller; these are the limits for the API.
-LARGEST_RATIO, LARGEST_SIDE, LARGEST_NUMBER, LONGEST_TEXT = 8.0, 8192, 1e6, 2000
+LARGEST_RATIO, LARGEST_SIDE, LARGEST_NUMBER, LONGEST_TEXT = 8.0, 8192, 1e6, 500
 
 GROUPS: Mapping[str, str] = {
     "momentum": "Momentum",

@@ -32,6 +32,24 @@ _SLIDERS = ("momentum", "momentum_hist")
 _MOST_BUTTONS = 3
 
 
+# A slider that is dragged changes faster than the server answers, and answers may overtake each other: one request at a
+# time, with the values of its own time, and one more after it if anything has changed.
+_LOOK = """() => {{
+    const look = (window.sonarLooks ||= {{}})["{id}"] ||= {{}};
+    look.again = look.busy;
+    if (!look.busy) {{
+        look.busy = true;
+        (document.querySelector("gradio-app")?.shadowRoot ?? document).querySelector("#{id}").click();
+    }}
+    return [];
+}}"""
+_NEXT_LOOK = f"""() => {{{{
+    const look = window.sonarLooks["{{id}}"];
+    look.busy = false;
+    return look.again ? ({_LOOK})() : [];
+}}}}"""
+
+
 class Panel:
     """The panel of one tab and form.
 
@@ -183,9 +201,12 @@ class Panel:
                 gr.update(value=seen.preset),
             ]
 
+        button = gr.Button(visible=False, elem_id=self._id("look"))
+        looked = button.click(refresh, inputs, outputs, show_progress=False, queue=False)
+        looked.then(None, _js=_NEXT_LOOK.format(id=self._id("look")))
         for component in inputs:
             if component is not self._made["preset"]:
-                component.change(refresh, inputs, outputs, show_progress=False, queue=False)
+                component.change(None, _js=_LOOK.format(id=self._id("look")))
 
         options = list(preset_values(next(iter(OPTIONS["preset"].knob.choices))))
 

@@ -90,7 +90,7 @@ def unregister() -> None:
 
 
 def _of_host(solver: str) -> tuple[dict[str, Any], list[str]]:
-    """What the host does for its own sampler of that label: the options in its list, and the settings that it passes."""
+    """What the host has for its own sampler of that label: its options, and the settings that it passes."""
     for label, function, _aliases, options in getattr(sd_samplers_kdiffusion, "samplers_k_diffusion", []):
         if label == SAMPLERS[solver]:
             return dict(options), list(sd_samplers_kdiffusion.sampler_extra_params.get(function, []))
