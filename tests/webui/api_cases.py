@@ -81,6 +81,19 @@ def test_the_script_wins_over_the_page_where_it_names_a_sampler(webui):
 def test_a_sampler_that_has_no_momentum_becomes_euler_a(webui):
     result = webui.run(sonar={}, sampler_name=OTHER)
     assert values(result, "Sampler") == "Sonar Euler a"
+    assert values(result, "Sonar instead of") == OTHER
+    assert result.info["extra_generation_params"]["Sonar instead of"] == OTHER
+    assert "Sonar instead of" not in webui.run(sonar={}).infotexts[0]
+
+
+def test_a_preset_by_name(webui):
+    named = webui.run(**webui.by_name({"preset": "Sharper"}))
+    by_hand = webui.run(sonar={"momentum": 0.95, "momentum_hist": 0.9, "momentum_sign": "neg"})
+    assert named.infotexts == by_hand.infotexts
+    assert difference(named.image, by_hand.image) == 0
+    more = webui.run(**webui.by_name({"preset": "Sharper", "momentum": 0.9}))
+    assert (values(more, "Sonar momentum current"), values(more, "Sonar momentum sign")) == ("0.9", "neg")
+    assert "preset" in webui.refused(**webui.by_name({"preset": "Sharpest"}))
 
 
 @pytest.mark.parametrize("sampler", ["Euler a", "Euler", "Naive"])
@@ -219,6 +232,12 @@ def test_the_image_of_img2img_as_the_reference(webui):
     assert values(pulled, "Sonar reference") == "img2img image"
 
 
+def test_txt2img_has_no_image_of_img2img(webui):
+    text = webui.refused(sonar={**STRONG, "ref_source": "img2img image"})
+    assert "ref_source" in text
+    assert "img2img image" in text
+
+
 # img2img
 
 
@@ -297,8 +316,6 @@ def test_the_infotext_of_a_request_restores_everything(webui):
 
 
 def test_grid_search(webui):
-    if not webui.is_dropdown:
-        pytest.skip("the accordion works with the X/Y/Z plot")
     options = {**STRONG, "grid": True, "grid_momentum": "0.75:0.95:2", "grid_momentum_hist": "0.5, 0.7, 0.9"}
     result = webui.run(sonar=options)
     first = result.info["index_of_first_image"]
@@ -316,8 +333,6 @@ def test_grid_search(webui):
 
 @pytest.mark.timeout(120)
 def test_an_interrupted_grid_keeps_what_is_finished(webui, slow_model):
-    if not webui.is_dropdown:
-        pytest.skip("the accordion works with the X/Y/Z plot")
     options = {"grid": True, "grid_momentum": "0.7:0.9:4", "grid_momentum_hist": "0.2:0.8:4"}
     answer = []
     job = threading.Thread(target=lambda: answer.append(webui.run(sonar=options, steps=10)))
@@ -448,10 +463,48 @@ def test_a_bad_value_is_refused_with_the_reason(webui, options, words):
     assert "Sonar" not in webui.run().infotexts[0]
 
 
+def bomb(side=13300):
+    """A small file with very many pixels."""
+    return encode(Image.new("1", (side, side)))
+
+
+@pytest.mark.parametrize(
+    ("options", "word"),
+    [
+        ({"ref_source": "Image", "ref_image": bomb()}, "megapixels"),
+        ({"momentum": 10**400}, "momentum"),
+        ({"ref_factor": 1e300}, "ref_factor"),
+        ({"momentum": [0.9] * 200_000}, "momentum"),
+        ({"momentum_stop": "9" * 5000}, "momentum_stop"),
+        ({"momentum_stop": 10**400}, "momentum_stop"),
+        ({"momentum_sign": "pos" * 300_000}, "momentum_sign"),
+        ({"upscaler": "x" * 1_000_000, "upscale": True}, "upscaler"),
+        ({"grid": True, "grid_momentum": "0.5," * 250_000}, "grid_momentum"),
+        ({"grid": True, "grid_momentum": "0:1:" + "9" * 400}, "grid_momentum"),
+        ({"grid": True, "grid_momentum": "0:1:5e-324"}, "grid_momentum"),
+        ({"grid": True, "grid_momentum": "0:1:1000", "grid_momentum_hist": "0:1:1000"}, "1000000 images"),
+        ({"x" * 1_000_000: 1}, "no such option"),
+    ],
+    ids=["bomb", "huge", "large", "list", "step", "huge-step", "choice", "text", "grid", "count", "tiny-step", "cells",
+         "name"],
+)  # fmt: skip
+def test_what_is_far_too_large_is_refused_shortly(webui, options, word):
+    response = webui.post("txt2img", webui.request(**webui.by_name(options)))
+    assert response.status_code == 422, response.text[:300]
+    assert word in response.text
+    assert len(response.json()["detail"]) < 700
+
+
+def test_a_sheet_that_is_too_large_is_refused_before_the_first_image(webui):
+    lists = {"grid": True, "grid_momentum": "0:1:30", "grid_momentum_hist": "0:1:30"}
+    text = webui.refused(sonar=lists, width=512, height=512)
+    assert "30 x 30 = 900 images, a sheet of 236 megapixels: at most 200" in text
+    upscaled = {**lists, "grid_momentum": "0.5", "upscale": True, "upscale_ratio": 8.0}
+    assert "megapixels" in webui.refused(sonar=upscaled, width=512, height=512)
+
+
 @pytest.mark.parametrize("text", ["much", "0.5:0.9:0", "1:2:3:4", "3"])
 def test_a_bad_search_list_is_refused_with_the_reason(webui, text):
-    if not webui.is_dropdown:
-        pytest.skip("the accordion works with the X/Y/Z plot")
     answer = webui.refused(sonar={"grid": True, "grid_momentum": text})
     assert "momentum" in answer
     assert text in answer
@@ -470,6 +523,15 @@ def test_the_settings_page_gives_the_defaults(webui):
     finally:
         webui.post("options", {"sonar_momentum": 0.95, "sonar_momentum_hist": 0.75}).raise_for_status()
     assert difference(by_setting.image, webui.run(sonar=STRONG).image) == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "bad"), [("momentum", 7), ("momentum_stop", "never"), ("momentum_sign", "up"), ("ref_factor", None)]
+)
+def test_a_bad_value_is_not_stored(webui, name, bad):
+    before = webui.get("options")[f"sonar_{name}"]
+    webui.post("options", {f"sonar_{name}": bad})
+    assert webui.get("options")[f"sonar_{name}"] == before
 
 
 # The host's own features with a Sonar sampler

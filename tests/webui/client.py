@@ -124,10 +124,16 @@ class Webui:
         return Result([decode(text) for text in answer["images"]], json.loads(answer["info"]))
 
     def refused(self, kind="txt2img", sonar=None, **fields):
-        """The text of the error that a job ends with."""
+        """The text of the error with which a bad value is answered."""
         response = self.post(kind, self.request(kind, sonar, **fields))
-        assert 400 <= response.status_code < 600, (response.status_code, response.text[:300])
+        assert response.status_code == 422, (response.status_code, response.text[:300])
         return response.text
+
+    def by_name(self, options):
+        """The part of a request that gives options by name."""
+        if self.is_dropdown:
+            return {"script_name": "sonar", "script_args": [options]}
+        return {"alwayson_scripts": {"sonar": {"args": [options]}}}
 
     def xyz(self, axes, **fields):
         """The X/Y/Z plot over {label of an axis: values as text}, with all its cells."""

@@ -69,12 +69,14 @@ def look(values: Mapping[str, Any], host: Host, expected: str = "") -> Look:
         "lists": grid,
     }
     preset = preset_of(values)
+    cells = _cells(values) if grid else ""
     texts = {
         "note": _note(values, host),
         "preset": PRESETS[preset].help if preset != CUSTOM else "Your own values.",
         "reference": _reference(values, expected),
         "upscaling": _upscaling(values),
-        "cells": _cells(values) if grid else "",
+        "grid": f"Grid search: {cells}" if cells else "",
+        "cells": cells,
     }
     return Look(visible, {"summary": _summary(values, host, preset), **texts}, preset)
 
@@ -87,7 +89,7 @@ def _summary(values: Mapping[str, Any], host: Host, preset: str) -> str:
     said = [f"{runs} instead of {missing}" if missing else runs] if runs else []
     if values["grid"]:
         try:
-            said += [preset, f"grid of {len(Grid.read(values))}"]
+            said.append(f"grid of {len(Grid.read(values))}")
         except SonarError:
             said.append("grid")
     elif values["momentum"] == 1:

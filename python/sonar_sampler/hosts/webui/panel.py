@@ -112,6 +112,7 @@ class Panel:
                 self._add("preset", value=self._look.preset)
                 self._text("preset")
             with gr.Column(scale=5, min_width=240):
+                self._text("grid")
                 for name in _SLIDERS:
                     with self._group(name):
                         self._add(name)
