@@ -1,8 +1,5 @@
 """How the extension lives in its host: loading, reloading, settings, leaks, grids, files."""
 
-import json
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,7 +7,7 @@ import pytest
 from PIL import Image
 from webui.api_cases import picture
 from webui.client import encode
-from webui.fixtures import HOST_ROOT, ROOT
+from webui.fixtures import ROOT
 
 SONAR = ["Sonar Euler a", "Sonar Euler", "Sonar Naive"]
 TABS = ("txt2img", "img2img")
@@ -108,36 +105,6 @@ def test_nothing_is_written_into_the_extension(host):
     host.run(sonar={**STRONG, "ref_source": "Image", "ref_image": encode(picture()), "upscale": True})
     host.run(sonar={"grid": True, "grid_momentum": "0.8, 0.9"}, do_not_save_grid=False)
     assert files() == before
-
-
-def test_the_panel_says_what_to_do_without_the_package(tmp_path):
-    """The host starts, the panel tells the reason, the samplers are not there."""
-    program = (
-        "import importlib.util, json, os, sys\n"
-        f"sys.path.insert(0, {str(HOST_ROOT)!r})\n"
-        "find = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name, *a: None if name == 'sonar_sampler' else find(name, *a)\n"
-        "sys.modules['sonar_sampler'] = None\n"
-        "from modules import scripts, sd_samplers, ui, upscaler, errors\n"
-        f"scripts.extension_dirs[:] = [{str(ROOT)!r}]\n"
-        "from modules import sd_models; sd_models.load()\n"
-        "scripts.load_scripts(); upscaler.load_upscalers()\n"
-        "texts = [c['props'].get('value') for c in ui.create_ui().get_config_file()['components']]\n"
-        "print(json.dumps([[t for t in texts if 'Sonar' in str(t)], errors.reported, "
-        "[s.name for s in sd_samplers.all_samplers]]))\n"
-        "sys.stdout.flush(); os._exit(0)\n"
-    )
-    environment = {**os.environ, "GRADIO_ANALYTICS_ENABLED": "False", "OMP_NUM_THREADS": "1"}
-    done = subprocess.run(
-        [sys.executable, "-W", "ignore", "-c", program],
-        capture_output=True, text=True, timeout=100, cwd=tmp_path, env=environment, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr[-2000:]
-    texts, reported, samplers = json.loads(done.stdout.splitlines()[-1])
-    assert texts
-    assert all("not installed" in text and "Restart" in text for text in texts)
-    assert reported == []
-    assert not [name for name in samplers if "Sonar" in name]
 
 
 def test_the_script_is_thin():
