@@ -197,7 +197,8 @@ from webui.client import Webui
 webui = Webui(initialize.start(Path({folder!r}), [Path({root!r})], {port}))
 text = webui.run(**webui.by_name({{"momentum_spin": "right"}})).infotexts[0]
 params = infotext_utils.parse_generation_parameters(text)
-fields = {{getattr(component, "label", None): target for component, target in infotext_utils.paste_fields["txt2img"]["fields"]}}
+pasted = infotext_utils.paste_fields["txt2img"]["fields"]
+fields = {{getattr(component, "label", None): target for component, target in pasted}}
 print(json.dumps({{
     "argument": "Momentum spin" in [arg["label"] for arg in webui.script("sonar")["args"]],
     "setting": webui.get("options").get("sonar_momentum_spin"),

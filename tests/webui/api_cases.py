@@ -1,6 +1,7 @@
 """What the extension must do over HTTP: run on the test host by `tests/python`, on a real webui by `tests/webui`.
 
-A real model's images may differ in the last bit between a batch and one image; hence `SAME`.
+A real model's images may differ in the last bit between a batch and one image; hence `SAME`. Two runs of one size are
+compared bit for bit: how far apart they are depends on the model's contrast, that they differ does not.
 """
 
 import json
@@ -58,7 +59,7 @@ def test_a_sampler_works_without_the_script(webui, name):
     result = webui.run(sampler_name=name)
     assert values(result, "Sampler") == name
     assert values(result, "Sonar momentum current") == "0.95"
-    assert difference(result.image, plain.image) > SAME
+    assert difference(result.image, plain.image) > 0
 
 
 @pytest.mark.parametrize("name", ["Euler a", "Euler"])
@@ -104,7 +105,7 @@ def test_an_image_does_not_depend_on_its_batch(webui, sampler, sign):
     alone = webui.run(sonar=options, seed=8)
     pictures = batch.images[batch.info["index_of_first_image"] :]
     assert difference(pictures[1], alone.image) <= SAME
-    assert difference(pictures[0], pictures[1]) > SAME
+    assert difference(pictures[0], pictures[1]) > 0
 
 
 def test_batches_one_after_the_other(webui):
@@ -157,7 +158,7 @@ def test_hires(webui, upscaler):
     plain = webui.run(**HIRES, hr_upscaler=upscaler)
     result = webui.run(sonar=STRONG, **HIRES, hr_upscaler=upscaler)
     assert result.image.size == (128, 128)
-    assert difference(result.image, plain.image) > SAME
+    assert difference(result.image, plain.image) > 0
 
 
 def test_hires_pass_without_sonar(webui):
@@ -181,9 +182,9 @@ def test_a_hires_sampler_that_was_chosen_is_left_alone(webui):
 @pytest.mark.parametrize("size", [(96, 64), (33, 200)])
 def test_a_reference_of_any_kind(webui, mode, size):
     options = {**STRONG, "ref_source": "Image", "ref_factor": 0.1}
-    plain = webui.run(sonar=STRONG)
+    plain = webui.run(sonar=STRONG, batch_size=2)
     result = webui.run(sonar={**options, "ref_image": encode(picture(mode, size))}, batch_size=2)
-    assert difference(result.images[-2], plain.image) > SAME
+    assert difference(result.images[-2], plain.images[-2]) > 0
     assert "Sonar reference hash" in result.infotexts[0]
 
 
@@ -200,7 +201,7 @@ def test_a_reference_pulls_in_every_sampler(webui, sampler, method):
     options = {"sampler": sampler, "ref_method": method, "ref_factor": 0.2}
     plain = webui.run(sonar=options)
     pulled = webui.run(sonar={**options, "ref_source": "Image", "ref_image": encode(picture())})
-    assert difference(plain.image, pulled.image) > SAME
+    assert difference(plain.image, pulled.image) > 0
 
 
 def test_a_reference_does_not_depend_on_what_ran_before(webui):
@@ -221,14 +222,14 @@ def test_a_reference_with_hires_fix(webui, upscaler):
     options = {**STRONG, "ref_source": "Image", "ref_factor": 0.2, "ref_image": encode(picture())}
     result = webui.run(sonar=options, **fields)
     assert result.image.size == (96, 96)
-    assert difference(result.image, plain.image) > SAME
+    assert difference(result.image, plain.image) > 0
 
 
 def test_the_image_of_img2img_as_the_reference(webui):
     fields = {"kind": "img2img", "init_images": [encode(picture())], "denoising_strength": 0.9}
     plain = webui.run(sonar=STRONG, **fields)
     pulled = webui.run(sonar={**STRONG, "ref_source": "img2img image", "ref_factor": 0.2}, **fields)
-    assert difference(plain.image, pulled.image) > SAME
+    assert difference(plain.image, pulled.image) > 0
     assert values(pulled, "Sonar reference") == "img2img image"
 
 
@@ -244,7 +245,7 @@ def test_txt2img_has_no_image_of_img2img(webui):
 def test_img2img(webui):
     fields = {"kind": "img2img", "init_images": [encode(picture())], "denoising_strength": 0.7, "steps": 8}
     plain = webui.run(**fields)
-    assert difference(webui.run(sonar=STRONG, **fields).image, plain.image) > SAME
+    assert difference(webui.run(sonar=STRONG, **fields).image, plain.image) > 0
     assert difference(webui.run(sonar={"momentum": 1}, **fields).image, plain.image) <= SAME
 
 
@@ -266,7 +267,7 @@ def test_inpainting_keeps_what_is_not_masked(webui, soft):
     damage = {name: abs(pixels(made.image)[kept] - pixels(image)[kept]).mean() for name, made in
               (("plain", plain), ("sonar", result))}  # fmt: skip
     assert damage["sonar"] <= damage["plain"] + 4, damage
-    assert difference(plain.image, result.image) > SAME
+    assert difference(plain.image, result.image) > 0
 
 
 # Infotext
@@ -540,8 +541,8 @@ def test_a_bad_value_is_not_stored(webui, name, bad):
 def test_prompts_and_guidance_reach_the_model(webui):
     images = [webui.run(sonar=STRONG, prompt=prompt, cfg_scale=scale).image for prompt, scale in
               (("a cat", 5), ("a house", 5), ("a cat", 9))]  # fmt: skip
-    assert difference(images[0], images[1]) > SAME
-    assert difference(images[0], images[2]) > SAME
+    assert difference(images[0], images[1]) > 0
+    assert difference(images[0], images[2]) > 0
 
 
 def test_preview_and_interrupt(webui, slow_model):

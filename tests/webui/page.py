@@ -66,9 +66,15 @@ class Page:
         self.tab.locator(f"{self.id(name)} label", has_text=re.compile(rf"^\s*{re.escape(choice)}\s*$")).first.click()
 
     def tick(self, name, on=True):
-        # The real webui hides the checkbox of a header beside another.
-        boxes = f"{self.id(name)} input[type=checkbox], {self.id(name)}-checkbox input[type=checkbox]"
-        self.tab.locator(boxes).locator("visible=true").first.set_checked(on)
+        self.box(self.id(name)).set_checked(on)
+
+    def box(self, block):
+        """The checkbox of a block, or of an accordion's header: the real webui has two there and hides one."""
+        boxes = f"{block} input[type=checkbox], {block}-checkbox input[type=checkbox]"
+        return self.tab.locator(boxes).locator("visible=true").first
+
+    def switch_hires_on(self):
+        self.box("#txt2img_hr").set_checked(True)
 
     def write(self, name, text):
         field = self.at(f"{self.id(name)} textarea, {self.id(name)} input")

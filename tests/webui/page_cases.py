@@ -176,7 +176,7 @@ def test_what_does_not_apply_is_hidden(page):
     expect(page.says("upscaling")).to_contain_text("Does nothing")
     page.number(page.id("upscale_ratio"), 2)
     expect(page.says("upscaling")).not_to_be_visible()
-    page.at("#txt2img_hr-visible-checkbox, #txt2img_hr-checkbox input").set_checked(True)
+    page.switch_hires_on()
     page.expect_shown("hires")
     page.shot("upscaling")
 

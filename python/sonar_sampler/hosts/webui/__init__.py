@@ -8,13 +8,16 @@ sampling functions, a panel and their options.
 | `options` | every option once: label, default, kind, check |
 | `settings` | the Settings page: defaults and the form of the script |
 | `panel` | the controls |
+| `look` | what the panel shows for the values of its controls |
 | `script` | the script's hooks |
 | `job` | the options of one job, frozen |
 | `sampler` | the samplers in the host's lists |
 | `sampling` | the sampling functions |
+| `window` | momentum for a range of steps |
 | `reference` | reference images |
 | `upscale` | enlarging finished images |
 | `grid` | grid search |
+| `sheet` | the annotated sheet of a grid |
 | `infotext` | settings into the text of an image and back |
 | `axes` | axes of the X/Y/Z plot |
 | `refusal` | errors, as the page or the API shows them |

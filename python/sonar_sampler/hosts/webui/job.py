@@ -61,9 +61,9 @@ def read(given: Mapping[str, Any]) -> Job:
     Raises:
         ConfigError: with the option, its value and what is allowed.
     """
+    if "preset" in given:
+        given = {**preset_values(check("preset", given["preset"])), **given}
     checked = {name: check(name, value) for name, value in given.items()}
-    if "preset" in checked:
-        checked = {**preset_values(checked["preset"]), **checked}
     values = {name: checked[name] if name in checked else settings.checked(name) for name in OPTIONS}
     values["ref_image"] = reference.decode(values["ref_image"])
     if values["ref_image"] is not None and "ref_source" not in given:

@@ -27,6 +27,9 @@ from sonar_sampler.hosts.webui.options import (
 )
 from sonar_sampler.hosts.webui.refusal import labelled
 
+SCRIPT = "script"
+"""The name of the Script dropdown among the page's controls: choosing in it is a reason to look again."""
+
 _SLIDERS = ("momentum", "momentum_hist")
 # More choices than this are a dropdown.
 _MOST_BUTTONS = 3
@@ -65,7 +68,7 @@ class Panel:
             dropdown: the form in the Script dropdown; otherwise the accordion with Enable in its header.
             is_img2img: the tab.
             elem_id: makes an element id of a name.
-            host: the page's own controls: field of `look.Host` -> component, as far as they are known.
+            host: the page's own controls: field of `look.Host`, or `SCRIPT`, -> component, as far as they are known.
         """
         self._id, self._is_img2img, self._host = elem_id, is_img2img, host
         self._made: dict[str, Any] = {}
@@ -186,8 +189,8 @@ class Panel:
         return read
 
     def _connect(self) -> None:
-        names, fields = list(self.controls), list(self._host)
-        inputs = [*self.controls.values(), *self._host.values(), self._expected]
+        names, fields = list(self.controls), [name for name in self._host if name != SCRIPT]
+        inputs = [*self.controls.values(), *(self._host[name] for name in fields), self._expected]
         places = [place for place in self._texts if place != "saved"]
         outputs = [*self._groups.values(), *(self._texts[place] for place in places), self._made["preset"]]
 
@@ -205,7 +208,7 @@ class Panel:
         button = gr.Button(visible=False, elem_id=self._id("look"))
         looked = button.click(refresh, inputs, outputs, show_progress=False, queue=False)
         looked.then(None, _js=_NEXT_LOOK.format(id=self._id("look")))
-        for component in inputs:
+        for component in [*inputs, *([self._host[SCRIPT]] if SCRIPT in self._host else [])]:
             if component is not self._made["preset"]:
                 component.change(None, _js=_LOOK.format(id=self._id("look")))
 

@@ -13,7 +13,7 @@ from sonar_sampler.hosts.webui import grid as grids
 from sonar_sampler.hosts.webui import infotext, settings, sheet
 from sonar_sampler.hosts.webui import job as jobs
 from sonar_sampler.hosts.webui.options import REF_INIT, arguments
-from sonar_sampler.hosts.webui.panel import Panel
+from sonar_sampler.hosts.webui.panel import SCRIPT, Panel
 from sonar_sampler.hosts.webui.refusal import refusal, refusing
 from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, replacement
 
@@ -44,8 +44,9 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
 
     def after_component(self, component: Any, **kwargs: Any) -> None:
         """Told of each control of the page: keeps those that the panel looks at, if they come before it."""
-        field = {f"{self.tabname}_sampling": "sampler", **_HIRES}.get(kwargs.get("elem_id") or "")
-        if field is not None and (field == "sampler" or not self.is_img2img):
+        known = {f"{self.tabname}_sampling": "sampler", "script_list": SCRIPT}
+        field = (known if self.is_img2img else {**known, **_HIRES}).get(kwargs.get("elem_id") or "")
+        if field is not None:
             self._host[field] = component
 
     def ui(self, is_img2img: bool) -> list[Any]:
