@@ -451,12 +451,13 @@ def test_a_job_that_failed_leaves_nothing_behind(webui):
         ({"sampler": "DDIM"}, ("sampler", "DDIM")),
         ({"momentum_start": "soon"}, ("momentum_start", "soon")),
         ({"ref_source": "Image", "ref_image": "xyz!"}, ("ref_image",)),
+        ({"ref_source": "Image", "ref_image": encode(picture(), "EPS")}, ("ref_image", "PNG")),
         ({"ref_source": "Image", "ref_image": None}, ("image",)),
         ({"ref_factor": "NaN"}, ("ref_factor",)),
         ({"upscale": True, "upscaler": "Magic"}, ("upscaler", "Magic")),
         ({"upscale": True, "upscale_ratio": 1000.0}, ("upscale_ratio",)),
     ],
-    ids=lambda value: "-".join(map(str, value.values())) if isinstance(value, dict) else None,
+    ids=lambda value: "-".join(map(str, value.values()))[:20] if isinstance(value, dict) else None,
 )
 def test_a_bad_value_is_refused_with_the_reason(webui, options, words):
     text = webui.refused(sonar=options)

@@ -39,10 +39,10 @@ LABELS = {
 JOB = {"prompt": "a cat", "seed": 1, "steps": 5, "width": 64, "height": 64, "cfg_scale": 5, "sampler_name": "Euler a"}
 
 
-def encode(image):
+def encode(image, kind="PNG"):
     """A picture as a request holds it."""
     out = io.BytesIO()
-    image.save(out, "PNG")
+    image.save(out, kind)
     return base64.b64encode(out.getvalue()).decode()
 
 

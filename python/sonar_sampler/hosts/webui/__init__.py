@@ -1,7 +1,7 @@
 """The webui extension: AUTOMATIC1111 and the forks that kept its interfaces.
 
-Imported by `scripts/sonar.py` inside the host. The host runs its own sampling code; this package gives it three
-sampling functions, a panel and their options.
+Imported by `scripts/sonar.py` inside the host. The host runs its own sampling code; this package gives it
+its sampling functions, a panel and their options.
 
 | module | what it holds |
 |---|---|

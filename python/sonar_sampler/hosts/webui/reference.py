@@ -18,6 +18,9 @@ from sonar_sampler.errors import ConfigError
 LARGEST_PIXELS, LONGEST_TEXT = 32_000_000, 64_000_000
 """The most pixels of a reference that comes with a request, and the most characters of its base64."""
 
+# Not all that the library opens: for some kinds it starts programs.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+_WORDS = f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}"
 _SCALE = 8  # pixels per latent cell, of every model that these hosts run
 
 
@@ -32,13 +35,13 @@ def decode(value: Any) -> Image.Image | None:
     if isinstance(value, Image.Image):
         return value
     if not isinstance(value, str):
-        raise ConfigError(f"ref_image is a {type(value).__name__}: must be an image as base64 or a data URL")
+        raise ConfigError(f"ref_image is a {type(value).__name__}: must be a {_WORDS} image as base64 or a data URL")
     text = value.partition(",")[2] if value[:5] == "data:" else value
     if len(text) > LONGEST_TEXT:
         raise ConfigError(f"ref_image has {len(text):,} characters: at most {LONGEST_TEXT:,} are allowed")
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)))
-    except Image.DecompressionBombError:
+        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
         raise ConfigError(f"ref_image has too many pixels: {_MOST}") from None
     except (binascii.Error, ValueError, OSError):
         raise _unreadable(value) from None
@@ -55,7 +58,7 @@ _MOST = f"at most {LARGEST_PIXELS // 1_000_000} megapixels are allowed; the pass
 
 
 def _unreadable(text: str) -> ConfigError:
-    return ConfigError(f"ref_image = {text[:40]!r}...: must be an image as base64 or a data URL")
+    return ConfigError(f"ref_image = {text[:40]!r}...: must be a {_WORDS} image as base64 or a data URL")
 
 
 def digest(image: Image.Image) -> str:
