@@ -40,6 +40,25 @@ def test_the_panel_starts_with_the_preset_of_the_settings(host):
     assert host.client.script("sonar")["args"][-1]["value"] == "Classic"
 
 
+def test_a_broken_settings_file_does_not_spoil_the_page(host):
+    host.shared.opts.data["sonar_momentum"] = "abc"
+    try:
+        host.reload()
+        arguments = {arg["label"]: arg.get("value") for arg in host.client.script("sonar")["args"]}
+        assert arguments["Momentum current"] == 0.95
+    finally:
+        host.reset()
+        host.reload()
+
+
+def test_an_empty_field_is_no_error(host):
+    look = webui("look")
+    values = {name: option.default for name, option in webui("options").OPTIONS.items()} | {"enable": True}
+    assert (
+        look.look({**values, "momentum": None}, look.Host("Euler")).texts["summary"] == "Sonar Euler · Custom, ? / 0.75"
+    )
+
+
 # Grids
 
 

@@ -12,12 +12,13 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
+from sonar_sampler.registry import SAMPLERS
 from webui.client import LABELS, decode, difference, encode, pixels
 
 SAME = 3
 """Colour steps: what counts as the same image where a batch of another size made it."""
 
-SONAR = ("Sonar Euler a", "Sonar Euler", "Sonar Naive")
+SONAR = tuple(f"Sonar {label}" for label in SAMPLERS.values())
 OTHER = "LMS"
 """A sampler of every webui that Sonar does not have."""
 STRONG = {"momentum": 0.8, "momentum_hist": 0.6}

@@ -95,12 +95,16 @@ def _summary(values: Mapping[str, Any], host: Host, preset: str) -> str:
     elif values["momentum"] == 1:
         said.append("no momentum")
     else:
-        said.append(f"{preset}, {values['momentum']:g} / {values['momentum_hist']:g}")
+        said.append(f"{preset}, {_short(values['momentum'])} / {_short(values['momentum_hist'])}")
     if values["ref_source"] != REF_OFF:
         said.append("reference")
     if values["upscale"] and not _upscaling(values):
         said.append("upscaled")
     return escape(" · ".join(said))
+
+
+def _short(number: float | None) -> str:
+    return "?" if number is None else f"{number:g}"  # an empty field
 
 
 def _sampler(values: Mapping[str, Any], host: Host) -> tuple[str | None, str | None]:

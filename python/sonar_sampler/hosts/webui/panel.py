@@ -74,7 +74,7 @@ class Panel:
         self._made: dict[str, Any] = {}
         self._groups: dict[str, Any] = {}
         self._texts: dict[str, Any] = {}
-        self._values = {name: settings.stored(name) for name in OPTIONS}
+        self._values = {name: settings.starting(name) for name in OPTIONS}
         self._values["enable"] = dropdown
         self._look = look(self._values, Host(hires=False if "hires" in host else None))
         if dropdown:

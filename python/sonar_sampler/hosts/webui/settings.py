@@ -33,6 +33,16 @@ def stored(name: str) -> Any:
     return getattr(shared.opts, _PREFIX + name, option.default) if option.stored else option.default
 
 
+def starting(name: str) -> Any:
+    """The value with which a control starts: a stored one that is no value of the option must not spoil the page."""
+    value = stored(name)
+    try:
+        check(name, value)
+    except ConfigError:
+        return OPTIONS[name].default
+    return value
+
+
 def checked(name: str) -> Any:
     """The same, checked.
 
