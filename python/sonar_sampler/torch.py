@@ -58,20 +58,8 @@ Raises:
 _ORIGINALS = {"euler_a": "sample_euler_ancestral", "naive": "sample_euler"}
 
 
-class Model(Protocol):
-    """A denoiser."""
-
-    def __call__(self, x: Tensor, sigma: Tensor, /, **extra_args: Any) -> Tensor:
-        """The denoised latent of x at sigma, one value per image."""
-        ...
-
-
-class Callback(Protocol):
-    """What is told of each step."""
-
-    def __call__(self, told: dict[str, Any], /) -> object:
-        """Is told x, i, sigma, sigma_hat and denoised."""
-        ...
+Model = Callable[..., Tensor]
+Callback = Callable[[dict[str, Any]], object]
 
 
 class SampleFunction(Protocol):
