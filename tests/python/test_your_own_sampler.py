@@ -4,6 +4,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -22,30 +23,30 @@ def example(name):
 
 
 @pytest.fixture
-def heun_file(tmp_path):
-    path = tmp_path / "heun.py"
-    path.write_text(example("heun.py"))
+def ralston_file(tmp_path):
+    path = tmp_path / "ralston.py"
+    path.write_text(example("ralston.py"))
     return path
 
 
-def test_the_python_example_is_second_order(heun_file):
+def test_the_python_example_is_second_order(ralston_file):
     from sonar_sampler import SonarConfig
     from sonar_sampler.cli.custom import load
 
-    heun = load(f"{heun_file}:heun").function
+    ralston = load(f"{ralston_file}:ralston").function
     scale, top, end = 0.7, 8.0, 0.5
     x = np.linspace(-3, 3, 12).reshape(1, 3, 2, 2)
 
     def error(steps):
         sigmas = np.geomspace(top, end, steps + 1)
-        result = heun(lambda x, s: x * scale**2 / (scale**2 + s**2), x, sigmas, SonarConfig(momentum=1.0))
+        result = ralston(lambda x, s: x * scale**2 / (scale**2 + s**2), x, sigmas, SonarConfig(momentum=1.0))
         exact = x * np.sqrt((scale**2 + end**2) / (scale**2 + top**2))
         return np.abs(result - exact).max()
 
     assert 3.5 < error(40) / error(80) < 4.5
 
 
-def test_the_python_example_works_on_the_command_line(heun_file, tmp_path):
+def test_the_python_example_works_on_the_command_line(ralston_file, tmp_path):
     def sonar(*arguments):
         done = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path)])
         assert done.exit_code == 0, done.output
@@ -57,56 +58,90 @@ def test_the_python_example_works_on_the_command_line(heun_file, tmp_path):
             return image
 
     settings = ["mountains sunset", "--seed", "7", "--steps", "6"]
-    own = sonar("txt2img", *settings, "--sampler", f"{heun_file}:heun", "--momentum", "0.8")
+    own = sonar("txt2img", *settings, "--sampler", f"{ralston_file}:ralston", "--momentum", "0.8")
     plain = sonar("txt2img", *settings, "--sampler", "euler", "--momentum", "0.8")
-    assert f"{heun_file}:heun" in opened(own).text["parameters"]
+    assert f"{ralston_file}:ralston" in opened(own).text["parameters"]
     assert np.abs(np.asarray(opened(own), float) - np.asarray(opened(plain), float)).mean() > 1
-    assert sonar("again", str(own), "--allow-sampler-file", str(heun_file)).read_bytes() == own.read_bytes()
+    assert sonar("again", str(own), "--allow-sampler-file", str(ralston_file)).read_bytes() == own.read_bytes()
 
 
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="no cargo: the Rust example is not compiled")
-@pytest.mark.timeout(600)
-def test_the_rust_example_compiles_and_is_in_the_table(tmp_path):
-    crate = tmp_path / "crate"
+@pytest.mark.timeout(900)
+def test_the_rust_example_is_in_every_host_by_its_file_and_its_row(tmp_path):
+    crate, package = tmp_path / "crate", tmp_path / "package"
     shutil.copytree(ROOT / "src", crate / "src")
     manifest = (ROOT / "Cargo.toml").read_text()
     # Tests and benches of the project are not copied.
     (crate / "Cargo.toml").write_text(re.split(r"^\[\[(?:test|bench)\]\]", manifest, maxsplit=1, flags=re.M)[0])
     for name in ("Cargo.lock", "build.rs", "README.md"):
-        if (ROOT / name).exists():
-            shutil.copy(ROOT / name, crate / name)
-    (crate / "src/method/euler_fade.rs").write_text(example("src/method/euler_fade.rs"))
-    table = crate / "src/method/mod.rs"
-    text = table.read_text().replace("mod euler;\n", "mod euler;\nmod euler_fade;\n", 1)
-    start = text.index("pub static TABLE")
-    end = text.index("\n];", start)
+        shutil.copy(ROOT / name, crate / name)
+    (crate / "src/solver/ralston.rs").write_text(example("src/solver/ralston.rs"))
+    table = crate / "src/solver/mod.rs"
+    text = table.read_text().replace("mod naive;\n", "mod naive;\nmod ralston;\n", 1)
+    start = text.index("\nsolvers! {")
+    end = text.index("\n}", start)
     table.write_text(text[:end] + "\n" + example("row").rstrip() + text[end:])
-    (crate / "tests").mkdir()
-    (crate / "tests/fade.rs").write_text(RUST_TEST)
     target = ROOT / "target"  # where the dependencies are compiled already
-    command = ["cargo", "test", "--quiet", "--offline", "--test", "fade"]
+    command = ["cargo", "rustc", "--quiet", "--offline", "--lib", "--features", "python", "--crate-type", "cdylib"]
+    environment = os.environ | {"CARGO_TARGET_DIR": str(target), "PYO3_PYTHON": sys.executable}
+    built = subprocess.run(command, cwd=crate, env=environment, capture_output=True, text=True, check=False)
+    assert built.returncode == 0, built.stderr
+    (library,) = [
+        path for path in (target / "debug").glob("*sonar_sampler.*") if path.suffix in (".so", ".dylib", ".dll")
+    ]
+    shutil.copytree(ROOT / "python" / "sonar_sampler", package / "sonar_sampler", ignore=COMPILED)
+    shutil.copy(library, package / "sonar_sampler" / ("_core.pyd" if library.suffix == ".dll" else "_core.abi3.so"))
+    environment = os.environ | {"PYTHONPATH": str(package), "OUT": str(tmp_path)}
     done = subprocess.run(
-        command, cwd=crate, env=os.environ | {"CARGO_TARGET_DIR": str(target)}, capture_output=True, text=True
+        [sys.executable, "-c", EVERYWHERE], env=environment, capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert "1 passed" in done.stdout
+    assert done.stdout.split("\n")[-2] == "all"
 
 
-RUST_TEST = """
-use ndarray::ArrayD;
-use sonar_sampler::{Config, Stepper, drive, method};
+COMPILED = shutil.ignore_patterns("_core.*.so", "_core.pyd", "__pycache__")
 
-#[test]
-fn noise_fades_below_sigma_one() {
-    let run = |name: &str, from: f64, to: f64| {
-        let config = Config { sampler: method::by_name(name).unwrap(), ..Config::default() };
-        let x = ArrayD::<f64>::zeros(vec![1, 1, 8, 8]);
-        let stepper = Stepper::new(config, &[from, to], x.shape(), x.as_slice().unwrap(), None, false, &f64::sqrt);
-        drive::run(stepper.unwrap(), x, None, |x, _| Ok(x.to_owned())).unwrap()
-    };
-    assert_eq!(run("euler_fade", 8.0, 4.0), run("euler_a", 8.0, 4.0));
-    let spread = |x: ArrayD<f64>| x.mapv(|v| v * v).mean().unwrap().sqrt();
-    let (fade, full) = (spread(run("euler_fade", 0.2, 0.1)), spread(run("euler_a", 0.2, 0.1)));
-    assert!((fade / full - 0.2).abs() < 1e-9, "{fade} {full}");
-}
+EVERYWHERE = f"""
+import os, sys
+import numpy as np
+from click.testing import CliRunner
+from sonar_sampler import SonarConfig, sample
+from sonar_sampler.cli import main
+
+def denoise(x, sigma):
+    return x * 0.49 / (0.49 + sigma**2)
+
+x = np.linspace(-3, 3, 12).reshape(1, 3, 2, 2)
+config = SonarConfig(sampler="ralston", momentum=1.0)
+def error(steps):
+    exact = x * np.sqrt((0.49 + 0.25) / (0.49 + 64))
+    return np.abs(sample(denoise, x, np.geomspace(8, 0.5, steps + 1), config) - exact).max()
+assert 3.5 < error(40) / error(80) < 4.5, (error(40), error(80))
+
+done = CliRunner().invoke(main, ["txt2img", "sea", "--steps", "4", "--sampler", "ralston", "--out", os.environ["OUT"]])
+assert done.exit_code == 0, done.output
+done = CliRunner().invoke(main, ["show", done.stdout.strip()])
+assert "Sonar Ralston" in done.output, done.output
+
+import torch
+from sonar_sampler.torch import sample_sonar_ralston
+levels = torch.tensor([8.0, 2.0, 0.5], dtype=torch.float64)
+latent = torch.from_numpy(x)
+ours = sample_sonar_ralston(lambda x, sigma: denoise(x, sigma.item()), latent, levels, disable=True, momentum=1.0)
+assert np.abs(ours.numpy() - sample(denoise, x, [8.0, 2.0, 0.5], config)).max() < 1e-12
+
+try:
+    import gradio
+except ImportError:
+    print("no web UI")
+else:
+    os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
+    sys.path.insert(0, {str(ROOT / "tests" / "webui_host")!r})
+    from modules import sd_samplers, scripts
+    from sonar_sampler.hosts import webui
+    from sonar_sampler.hosts.webui.options import OPTIONS
+    webui.register()
+    assert "Sonar Ralston" in [data.name for data in sd_samplers.all_samplers]
+    assert "Ralston" in OPTIONS["sampler"].knob.choices
+print("all")
 """
