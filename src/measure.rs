@@ -1,8 +1,7 @@
 //! Moments of images that a step depends on, taken block by block: the same bits however the work is divided.
 
-use crate::moments::{BLOCK, Moments};
+use crate::moments::{BLOCK, Moments, Squares};
 use crate::real::Real;
-use crate::simd;
 
 /// What was measured of an image or a part of one.
 #[derive(Debug, Clone, Copy, Default)]
@@ -10,7 +9,7 @@ pub(crate) struct Measured {
     /// Of what the reference or the guard is held against: the answer, or the latent.
     pub(crate) values: Moments,
     /// Of the answer less the history.
-    pub(crate) change: Moments,
+    pub(crate) change: Squares,
 }
 
 impl Measured {
@@ -37,24 +36,10 @@ impl Measured {
 pub(crate) fn measure<T: Real>(values: &[T], history: &[T], blocks: &mut [Measured]) {
     let mut histories = history.chunks(BLOCK);
     for (block, measured) in values.chunks(BLOCK).zip(blocks) {
-        let history = histories.next().unwrap_or_default();
-        *measured = simd::widest(
-            #[inline(always)]
-            || {
-                let change = if history.is_empty() { Moments::default() } else { change(block, history) };
-                Measured { values: Moments::of_block(block), change }
-            },
-        );
+        let history = histories.next();
+        *measured = Measured {
+            values: Moments::of_block(block),
+            change: history.map_or_else(Squares::default, |history| Squares::of_difference(block, history)),
+        };
     }
-}
-
-/// Moments of the differences, each rounded to the latent's dtype, as the step takes them.
-#[inline(always)]
-fn change<T: Real>(values: &[T], history: &[T]) -> Moments {
-    let mut differences = [T::zero(); BLOCK];
-    let differences = &mut differences[..values.len()];
-    for ((difference, &value), &history) in differences.iter_mut().zip(values).zip(history) {
-        *difference = value - history;
-    }
-    Moments::of_block(differences)
 }

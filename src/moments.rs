@@ -1,12 +1,14 @@
 //! Mean and standard deviation in double precision, the same bits however the work is divided.
 
+use fearless_simd::{Level, Simd, dispatch, f64x4, prelude::*};
+
 use crate::real::Real;
 
 /// Numbers that are summed together before blocks are merged in order; results depend on it, threads do not.
 pub const BLOCK: usize = 4096;
 
-/// Sums that are kept side by side: as many as the compiler leaves a loop, which it then vectorises.
-const LANES: usize = 64;
+/// Sums that are kept side by side, in four vectors: fewer would wait for each other, more do not fit the registers.
+const LANES: usize = 16;
 
 /// Count, mean and sum of squared deviations of some numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -17,14 +19,16 @@ pub struct Moments {
 }
 
 impl Moments {
-    /// Of at most [`BLOCK`] numbers, in two passes while they are in the cache.
+    /// Of at most [`BLOCK`] numbers, in one pass: sums of the deviations from the first number and of their squares.
     #[must_use]
-    #[inline(always)]
     pub fn of_block<T: Real>(block: &[T]) -> Self {
-        let count = block.len() as f64;
-        let mean = lane_sum(block, |value| value) / count;
-        let deviations2 = lane_sum(block, |value| (value - mean) * (value - mean));
-        Self { count, mean, deviations2 }
+        let Some(first) = block.first() else {
+            return Self::default();
+        };
+        let (count, shift) = (block.len() as f64, first.wide());
+        let [sum, squares] = dispatch!(Level::new(), simd => sums(simd, block, shift));
+        let mean = sum / count;
+        Self { count, mean: shift + mean, deviations2: (squares - sum * mean).max(0.0) }
     }
 
     /// Of all numbers of `values`.
@@ -61,33 +65,107 @@ impl Moments {
     pub fn std(self) -> f64 {
         (self.deviations2 / (self.count - 1.0)).sqrt()
     }
+}
 
-    /// The root of the mean square.
+/// Count and sum of the squares of some numbers.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Squares {
+    count: f64,
+    sum: f64,
+}
+
+impl Squares {
+    /// Of the differences of at most [`BLOCK`] numbers, each rounded to the latent's dtype.
+    #[must_use]
+    pub fn of_difference<T: Real>(values: &[T], others: &[T]) -> Self {
+        let sum = dispatch!(Level::new(), simd => difference_squares(simd, values, others));
+        Self { count: values.len() as f64, sum }
+    }
+
+    /// Of the numbers of both.
+    #[must_use]
+    pub fn merge(self, other: Self) -> Self {
+        Self { count: self.count + other.count, sum: self.sum + other.sum }
+    }
+
+    /// The root of the mean square; NaN of no numbers.
     #[must_use]
     pub fn rms(self) -> f64 {
-        (self.mean * self.mean + self.deviations2 / self.count).sqrt()
+        (self.sum / self.count).sqrt()
     }
 }
 
+/// The sum of the deviations from `shift` and the sum of their squares.
 #[inline(always)]
-fn lane_sum<T: Real>(values: &[T], term: impl Fn(f64) -> f64) -> f64 {
-    let (chunks, rest) = values.as_chunks::<LANES>();
-    let mut lanes = [0.0; LANES];
-    for chunk in chunks {
-        for (lane, value) in lanes.iter_mut().zip(chunk) {
-            *lane += term(value.wide());
+fn sums<S: Simd, T: Real>(simd: S, values: &[T], shift: f64) -> [f64; 2] {
+    let (pairs, rest) = values.as_chunks::<LANES>();
+    let zero = f64x4::splat(simd, 0.0);
+    let shifts = f64x4::splat(simd, shift);
+    let (mut sum, mut squares) = ([zero; 4], [zero; 4]);
+    for pair in pairs {
+        let wide = widened(simd, pair);
+        for k in 0..4 {
+            let deviation = wide[k] - shifts;
+            sum[k] = sum[k] + deviation;
+            squares[k] = squares[k] + deviation * deviation;
         }
     }
-    for (lane, value) in lanes.iter_mut().zip(rest) {
-        *lane += term(value.wide());
+    let (mut sum, mut squares) = (lanes(sum), lanes(squares));
+    for (lane, value) in rest.iter().enumerate() {
+        let deviation = value.wide() - shift;
+        sum[lane] += deviation;
+        squares[lane] += deviation * deviation;
     }
-    // Halves onto halves.
+    [folded(sum), folded(squares)]
+}
+
+#[inline(always)]
+fn difference_squares<S: Simd, T: Real>(simd: S, values: &[T], others: &[T]) -> f64 {
+    let ((pairs, rest), (other_pairs, other_rest)) =
+        (values.as_chunks::<LANES>(), others.as_chunks::<LANES>());
+    let mut squares = [f64x4::splat(simd, 0.0); 4];
+    for (pair, other) in pairs.iter().zip(other_pairs) {
+        let mut differences = *pair;
+        for (difference, other) in differences.iter_mut().zip(other) {
+            *difference = *difference - *other;
+        }
+        let wide = widened(simd, &differences);
+        for k in 0..4 {
+            squares[k] = squares[k] + wide[k] * wide[k];
+        }
+    }
+    let mut squares = lanes(squares);
+    for (lane, (value, other)) in rest.iter().zip(other_rest).enumerate() {
+        let difference = (*value - *other).wide();
+        squares[lane] += difference * difference;
+    }
+    folded(squares)
+}
+
+#[inline(always)]
+fn widened<S: Simd, T: Real>(simd: S, numbers: &[T; LANES]) -> [f64x4<S>; 4] {
+    let (halves, _) = numbers.as_chunks::<8>();
+    let [low, high] = [T::widened(simd, &halves[0]), T::widened(simd, &halves[1])];
+    [low[0], low[1], high[0], high[1]]
+}
+
+#[inline(always)]
+fn lanes<S: Simd>(vectors: [f64x4<S>; 4]) -> [f64; LANES] {
+    let mut lanes = [0.0; LANES];
+    for (four, vector) in lanes.as_chunks_mut::<4>().0.iter_mut().zip(vectors) {
+        vector.store_slice(four);
+    }
+    lanes
+}
+
+/// Halves onto halves.
+#[inline(always)]
+fn folded(mut lanes: [f64; LANES]) -> f64 {
     let mut left = LANES;
     while left > 1 {
         left /= 2;
-        let (low, high) = lanes.split_at_mut(left);
-        for (low, high) in low.iter_mut().zip(high) {
-            *low += *high;
+        for lane in 0..left {
+            lanes[lane] += lanes[lane + left];
         }
     }
     lanes[0]

@@ -38,6 +38,9 @@ pub trait Storage<T: Real> {
     /// It is lent already.
     fn write<'a>(&'a self, array: &'a mut Self::Array) -> Result<Self::Write<'a>, Self::Error>;
 
+    /// How many numbers it holds.
+    fn len(&self, array: &Self::Array) -> usize;
+
     /// Whether nobody but the run holds the array: only then it may be written to.
     fn is_ours(&self, array: &Self::Array) -> bool;
 
@@ -65,6 +68,10 @@ impl<T: Real> Storage<T> for Own {
 
     fn write<'a>(&'a self, array: &'a mut Vec<T>) -> Result<&'a mut [T], Error> {
         Ok(array)
+    }
+
+    fn len(&self, array: &Vec<T>) -> usize {
+        array.len()
     }
 
     fn is_ours(&self, _: &Vec<T>) -> bool {

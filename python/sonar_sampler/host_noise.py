@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -14,16 +14,17 @@ Tensor = torch.Tensor
 NoiseSampler = Callable[[Tensor, Tensor], Tensor]
 
 
+@dataclass(frozen=True)
 class HostNoise:
     """A noise sampler of the host.
 
     Attributes:
-        idles: whether it is to be drawn from in steps that use no noise too (`idle`).
+        sampler: called with two noise levels.
+        idles: whether it is to be drawn from in steps that use no noise too.
     """
 
-    def __init__(self, sampler: NoiseSampler, idles: bool = False) -> None:
-        self._sampler = sampler
-        self.idles = idles
+    sampler: NoiseSampler
+    idles: bool = False
 
     @classmethod
     def of_k_diffusion(cls, kind: str, x: Tensor, sigmas: Tensor) -> HostNoise | None:
@@ -39,15 +40,6 @@ class HostNoise:
             # Its Euler and Heun draw in every step, whether there is churn or not.
             return cls(lambda _sigma, _sigma_next: torch.randn_like(x), idles=kind == "churn")
         return None
-
-    def __call__(self, sigma: Tensor, sigma_next: Tensor) -> Tensor:
-        """Noise for the interval between two levels."""
-        return self._sampler(sigma, sigma_next)
-
-    def idle(self) -> None:
-        """Draws what nobody uses, so that the host's generator is where k-diffusion leaves it."""
-        zero = torch.zeros(())
-        self._sampler(zero, zero)
 
 
 def private_seed(config: SonarConfig, kind: str) -> SonarConfig:

@@ -101,12 +101,18 @@ def sample_function(sampler: str) -> SampleFunction:
 
 def _function(name: str, solver: Solver) -> SampleFunction:
     signature = _signature(solver)
+    positional = [name for name, argument in signature.parameters.items() if argument.kind is not argument.KEYWORD_ONLY]
 
     def sample(*args: Any, **kwargs: Any) -> Tensor:
-        for option in kwargs:
-            if option not in signature.parameters:
-                raise unknown_option(option, kwargs[option], list(signature.parameters))
-        given = signature.bind(*args, **kwargs).arguments
+        given = dict(zip(positional, args, strict=False))
+        for argument in kwargs:
+            if argument not in signature.parameters:
+                raise unknown_option(argument, kwargs[argument], list(signature.parameters))
+        if len(args) > len(positional) or not given.keys().isdisjoint(kwargs):
+            signature.bind(*args, **kwargs)  # whose errors are Python's own; too slow to be asked each time
+        given |= kwargs
+        if not given.keys() >= {"model", "x", "sigmas"}:
+            signature.bind(*args, **kwargs)
         options = {option: given.pop(option) for option in _OPTIONS if option in given}
         # Hosts give None for what they leave to the config.
         options = {option: value for option, value in options.items() if value is not None}
@@ -203,7 +209,8 @@ class _Host:
         self._sigmas = sigmas
         self._extra_args = extra_args
         self._callback = callback
-        self._noise = noise
+        self._draw = None if noise is None else noise.sampler
+        self._idle = noise.sampler if noise is not None and noise.idles else None
         self._progress = progress
 
     def begin(self, levels: list[float]) -> None:
@@ -217,8 +224,9 @@ class _Host:
         self, x: Array, step: int, level: int, first: bool, draws: tuple[int, int] | None
     ) -> tuple[Array, Array | None]:
         latent, levels = self._tensors.tensor(x), self._levels
-        if first and self._noise is not None and self._noise.idles and level == step:
-            self._noise.idle()
+        if self._idle is not None and first and level == step:
+            # Drawn and not used, so that the host's generator is where k-diffusion leaves it.
+            self._idle(levels[step], levels[step + 1])
         denoised = self._model(latent, self._per_image[level], **self._extra_args)
         if first:
             if self._callback is not None:
@@ -227,14 +235,14 @@ class _Host:
                 self._callback(told)
             if self._progress is not None:
                 self._progress.update()
-        if draws is not None and self._noise is not None:
-            return self._tensors.arrays(denoised, self._noise(levels[draws[0]], levels[draws[1]]))
+        if draws is not None and self._draw is not None:
+            return self._tensors.arrays(denoised, self._draw(levels[draws[0]], levels[draws[1]]))
         return self._tensors.array(denoised, ANSWER), None
 
     def noise(self, level: int, next_level: int) -> Array | None:
-        if self._noise is None:
+        if self._draw is None:
             return None
-        return self._tensors.array(self._noise(self._levels[level], self._levels[next_level]), NOISE)
+        return self._tensors.array(self._draw(self._levels[level], self._levels[next_level]), NOISE)
 
 
 class _Elementary(dict[tuple[str, float], float]):

@@ -2,7 +2,7 @@
 
 use std::ops::{Deref, DerefMut};
 
-use numpy::{PyReadonlyArrayDyn, PyReadwriteArrayDyn};
+use numpy::{PyReadonlyArrayDyn, PyReadwriteArrayDyn, PyUntypedArrayMethods};
 use pyo3::prelude::*;
 
 use super::arrays::{self, Latent, Number};
@@ -62,6 +62,10 @@ impl<'py, T: Number> Storage<T> for Numpy<'py> {
 
     fn write<'a>(&'a self, array: &'a mut Latent<T>) -> PyResult<Writing<'py, T>> {
         Ok(Writing(arrays::write(array.bind(self.0))?))
+    }
+
+    fn len(&self, array: &Latent<T>) -> usize {
+        array.bind(self.0).len()
     }
 
     #[expect(deprecated, reason = "its replacement is unsafe code")]

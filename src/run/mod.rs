@@ -170,7 +170,6 @@ impl<T: Real, A> Run<T, A> {
         if run.program.keeps_answers() {
             run.older = Some(storage.empty(shape)?);
         }
-        run.look(storage)?;
         Ok(run)
     }
 
@@ -221,8 +220,7 @@ impl<T: Real, A> Run<T, A> {
             At::Denoise { .. } => "the denoiser's answer",
             _ => "the noise",
         };
-        let length = storage.read(&array)?.len();
-        self.check_length(fed, length)?;
+        self.check_length(fed, storage.len(&array))?;
         let noise = match self.program.stage(self.at) {
             Some(At::Denoise { .. }) => {
                 self.denoised = Some(array);
@@ -273,7 +271,7 @@ impl<T: Real, A> Run<T, A> {
         }
         self.check(storage, &x, "x", "must be finite")?;
         self.x = x;
-        self.look(storage)
+        Ok(())
     }
 
     /// 0-based index of the present step; the number of steps when the run is done.

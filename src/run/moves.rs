@@ -57,7 +57,6 @@ impl<T: Real, A> Run<T, A> {
             self.at += 1;
         }
         self.phase = Phase::Waiting;
-        self.look(storage)?;
         Ok(noise)
     }
 
@@ -130,7 +129,20 @@ impl<T: Real, A> Run<T, A> {
             self.momentum_d = Some(storage.empty(&self.shape)?);
         }
         let images = {
-            let Self { x, older, denoised, history, momentum_d, reference, shape, manner, .. } = &mut *self;
+            let Self {
+                x,
+                older,
+                denoised,
+                history,
+                momentum_d,
+                reference,
+                shape,
+                manner,
+                acts,
+                size,
+                first_size,
+                ..
+            } = &mut *self;
             let (x, out) = match &mut to {
                 Some(to) => (Some(storage.read(x)?), to),
                 None => (None, x),
@@ -139,6 +151,12 @@ impl<T: Real, A> Run<T, A> {
             let denoised = denoised.as_ref().map(|denoised| storage.read(denoised)).transpose()?;
             let noise = noise.map(|noise| storage.read(noise)).transpose()?;
             let moves = step.advance.is_some();
+            if moves && *acts {
+                *size = looked_at(x.as_deref().unwrap_or(&out), shape[0]);
+                if *first_size == 0.0 {
+                    *first_size = *size;
+                }
+            }
             let directed = step.advance.as_ref().is_some_and(|moving| moving.direction.uses_history());
             let mut older = older.as_mut().filter(|_| moves).map(|older| storage.write(older)).transpose()?;
             let mut history =
@@ -214,24 +232,6 @@ impl<T: Real, A> Run<T, A> {
         }
     }
 
-    /// Looks at a few numbers of the latent before the model sees it, to tell later whether it had grown.
-    pub(super) fn look<S: Storage<T, Array = A>>(
-        &mut self,
-        storage: &S,
-    ) -> std::result::Result<(), S::Error> {
-        if !self.acts || !self.begins_step() {
-            return Ok(());
-        }
-        let x = storage.read(&self.x)?;
-        let images = x.chunks(x.len() / self.shape[0]);
-        let looked_at = images.flat_map(|image| &image[..image.len().min(LOOKED_AT)]);
-        self.size = looked_at.fold(0.0, |size: f64, number| size.max(number.wide().abs()));
-        if self.step() == 0 {
-            self.first_size = self.size;
-        }
-        Ok(())
-    }
-
     /// Ends the run if a latent is not finite, and says why.
     fn judge<S: Storage<T, Array = A>>(
         &mut self,
@@ -263,4 +263,11 @@ impl<T: Real, A> Run<T, A> {
         };
         Err(Error::Numeric { step: self.step(), sigma: self.sigma().wide(), images, cause }.into())
     }
+}
+
+/// The largest of a few numbers of each image: what the model saw, to tell later whether it had grown.
+fn looked_at<T: Real>(latent: &[T], batch: usize) -> f64 {
+    let images = latent.chunks(latent.len() / batch);
+    let numbers = images.flat_map(|image| &image[..image.len().min(LOOKED_AT)]);
+    numbers.fold(0.0, |size: f64, number| size.max(number.wide().abs()))
 }
