@@ -22,30 +22,30 @@ def example(name):
 
 
 @pytest.fixture
-def heun_file(tmp_path):
-    path = tmp_path / "heun.py"
-    path.write_text(example("heun.py"))
+def ralston_file(tmp_path):
+    path = tmp_path / "ralston.py"
+    path.write_text(example("ralston.py"))
     return path
 
 
-def test_the_python_example_is_second_order(heun_file):
+def test_the_python_example_is_second_order(ralston_file):
     from sonar_sampler import SonarConfig
     from sonar_sampler.cli.custom import load
 
-    heun = load(f"{heun_file}:heun").function
+    ralston = load(f"{ralston_file}:ralston").function
     scale, top, end = 0.7, 8.0, 0.5
     x = np.linspace(-3, 3, 12).reshape(1, 3, 2, 2)
 
     def error(steps):
         sigmas = np.geomspace(top, end, steps + 1)
-        result = heun(lambda x, s: x * scale**2 / (scale**2 + s**2), x, sigmas, SonarConfig(momentum=1.0))
+        result = ralston(lambda x, s: x * scale**2 / (scale**2 + s**2), x, sigmas, SonarConfig(momentum=1.0))
         exact = x * np.sqrt((scale**2 + end**2) / (scale**2 + top**2))
         return np.abs(result - exact).max()
 
     assert 3.5 < error(40) / error(80) < 4.5
 
 
-def test_the_python_example_works_on_the_command_line(heun_file, tmp_path):
+def test_the_python_example_works_on_the_command_line(ralston_file, tmp_path):
     def sonar(*arguments):
         done = CliRunner().invoke(main, [*arguments, "--out", str(tmp_path)])
         assert done.exit_code == 0, done.output
@@ -57,11 +57,11 @@ def test_the_python_example_works_on_the_command_line(heun_file, tmp_path):
             return image
 
     settings = ["mountains sunset", "--seed", "7", "--steps", "6"]
-    own = sonar("txt2img", *settings, "--sampler", f"{heun_file}:heun", "--momentum", "0.8")
+    own = sonar("txt2img", *settings, "--sampler", f"{ralston_file}:ralston", "--momentum", "0.8")
     plain = sonar("txt2img", *settings, "--sampler", "euler", "--momentum", "0.8")
-    assert f"{heun_file}:heun" in opened(own).text["parameters"]
+    assert f"{ralston_file}:ralston" in opened(own).text["parameters"]
     assert np.abs(np.asarray(opened(own), float) - np.asarray(opened(plain), float)).mean() > 1
-    assert sonar("again", str(own), "--allow-sampler-file", str(heun_file)).read_bytes() == own.read_bytes()
+    assert sonar("again", str(own), "--allow-sampler-file", str(ralston_file)).read_bytes() == own.read_bytes()
 
 
 @pytest.mark.skipif(shutil.which("cargo") is None, reason="no cargo: the Rust example is not compiled")
@@ -75,16 +75,15 @@ def test_the_rust_example_compiles_and_is_in_the_table(tmp_path):
     for name in ("Cargo.lock", "build.rs", "README.md"):
         if (ROOT / name).exists():
             shutil.copy(ROOT / name, crate / name)
-    (crate / "src/method/euler_fade.rs").write_text(example("src/method/euler_fade.rs"))
-    table = crate / "src/method/mod.rs"
-    text = table.read_text().replace("mod euler;\n", "mod euler;\nmod euler_fade;\n", 1)
-    start = text.index("pub static TABLE")
-    end = text.index("\n];", start)
+    (crate / "src/solver/ralston.rs").write_text(example("src/solver/ralston.rs"))
+    table = crate / "src/solver/mod.rs"
+    text = table.read_text().replace("mod stage;\n", "mod ralston;\nmod stage;\n", 1)
+    end = text.index("\n}", text.index("\nsolvers! {"))
     table.write_text(text[:end] + "\n" + example("row").rstrip() + text[end:])
     (crate / "tests").mkdir()
-    (crate / "tests/fade.rs").write_text(RUST_TEST)
+    (crate / "tests/ralston.rs").write_text(RUST_TEST)
     target = ROOT / "target" / "docs-example"
-    command = ["cargo", "test", "--quiet", "--offline", "--test", "fade"]
+    command = ["cargo", "test", "--quiet", "--offline", "--test", "ralston"]
     done = subprocess.run(
         command, cwd=crate, env=os.environ | {"CARGO_TARGET_DIR": str(target)}, capture_output=True, text=True
     )
@@ -93,20 +92,33 @@ def test_the_rust_example_compiles_and_is_in_the_table(tmp_path):
 
 
 RUST_TEST = """
-use ndarray::ArrayD;
-use sonar_sampler::{Config, Stepper, drive, method};
+use sonar_sampler::config::RunOptions;
+use sonar_sampler::direction::MomentumOptions;
+use sonar_sampler::options::PerStep;
+use sonar_sampler::solver::Sampler;
+use sonar_sampler::{Config, Run};
 
 #[test]
-fn noise_fades_below_sigma_one() {
-    let run = |name: &str, from: f64, to: f64| {
-        let config = Config { sampler: method::by_name(name).unwrap(), ..Config::default() };
-        let x = ArrayD::<f64>::zeros(vec![1, 1, 8, 8]);
-        let stepper = Stepper::new(config, &[from, to], x.shape(), x.as_slice().unwrap(), None, false, &f64::sqrt);
-        drive::run(stepper.unwrap(), x, None, |x, _| Ok(x.to_owned())).unwrap()
+fn it_is_in_the_table_and_of_second_order() {
+    assert_eq!(Sampler::Ralston.facts().label, "Ralston");
+    assert!(Sampler::ALL.contains(&Sampler::Ralston));
+    // The posterior mean of a normal distribution of deviation 0.7, whose flow has a closed form.
+    let (top, end, variance): (f64, f64, f64) = (8.0, 0.5, 0.49);
+    let error = |steps: i32| {
+        let sigmas: Vec<f64> =
+            (0..=steps).map(|k| top * (end / top).powf(f64::from(k) / f64::from(steps))).collect();
+        let config = Config {
+            run: RunOptions { sampler: Sampler::Ralston, ..RunOptions::default() },
+            momentum: MomentumOptions { momentum: PerStep::Constant(1.0), ..MomentumOptions::default() },
+            ..Config::default()
+        };
+        let run = Run::own(config, &sigmas, &[1, 1, 2], vec![3.0, -5.0]).unwrap();
+        let out = run
+            .complete(|x, sigma| Ok(x.iter().map(|x| x * variance / (variance + sigma * sigma)).collect()))
+            .unwrap();
+        (out[0] - 3.0 * ((variance + end * end) / (variance + top * top)).sqrt()).abs()
     };
-    assert_eq!(run("euler_fade", 8.0, 4.0), run("euler_a", 8.0, 4.0));
-    let spread = |x: ArrayD<f64>| x.mapv(|v| v * v).mean().unwrap().sqrt();
-    let (fade, full) = (spread(run("euler_fade", 0.2, 0.1)), spread(run("euler_a", 0.2, 0.1)));
-    assert!((fade / full - 0.2).abs() < 1e-9, "{fade} {full}");
+    let ratio = error(40) / error(80);
+    assert!((3.5..4.5).contains(&ratio), "{ratio}");
 }
 """
