@@ -3,15 +3,12 @@
 import importlib
 import importlib.util
 import sys
-import types
 import warnings
 
 
 def load():
     spec = importlib.util.find_spec("k_diffusion")
-    package = types.ModuleType("k_diffusion")
-    package.__path__ = list(spec.submodule_search_locations)
-    sys.modules.setdefault("k_diffusion", package)
+    sys.modules.setdefault("k_diffusion", importlib.util.module_from_spec(spec))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # its dependencies use what others have deprecated
         return importlib.import_module("k_diffusion.sampling")
