@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
+import importlib
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,6 +15,8 @@ from plain_torch import sample_euler_a
 
 from sonar_sampler import SonarConfig
 from sonar_sampler.torch import sample_sonar_euler_a
+
+sys.path.append(str(Path(__file__).resolve().parents[1] / "tests" / "python"))
 
 Run = Callable[[], object]
 
@@ -76,10 +80,8 @@ def sides(case: Case, steps: int, threads: int) -> dict[str, list[Run]]:
         )
 
     def k_diffusion() -> torch.Tensor:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # its dependencies use what others have deprecated
-            from k_diffusion.sampling import sample_euler_ancestral  # here, since it takes seconds the first time
-        return sample_euler_ancestral(model, x, sigmas, disable=True, noise_sampler=noise_sampler)
+        k_sampling = importlib.import_module("k_sampling").load()  # here, since it takes seconds the first time
+        return k_sampling.sample_euler_ancestral(model, x, sigmas, disable=True, noise_sampler=noise_sampler)
 
     def one_thread() -> None:
         torch.set_num_threads(1)

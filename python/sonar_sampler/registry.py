@@ -1,4 +1,4 @@
-"""Every option once: name, type, default, label, range and help.
+"""Every option once: name, type, default, label, kind, group, range and help.
 
 The command line, the web UI, infotexts and the reference in the documentation are made from this table; the
 values are checked by the Rust core (`src/config.rs`) when a `SonarConfig` is made.
@@ -38,6 +38,16 @@ SAMPLERS: Mapping[str, str] = {name: solver.label for name, solver in SOLVERS.it
 """The same: name -> label in a user interface."""
 
 
+GROUPS: Mapping[str, str] = {
+    "sampler": "which sampler runs",
+    "momentum": "how the history is mixed into the steps",
+    "reference": "how a reference image pulls",
+    "noise": "how much noise is added; hosts with controls of their own for it do not show it twice",
+    "host": "what a host knows by itself, and a user is not asked for",
+}
+"""The groups of options: name -> what they have in common."""
+
+
 @dataclass(frozen=True)
 class Knob:
     """How an option is shown: the same words in every host.
@@ -45,20 +55,25 @@ class Knob:
     Attributes:
         label: its name in a user interface and in infotexts.
         help: one or two sentences that teach what it does.
+        kind: what its values are: `choice`, `number`, `whole` (number), `step` (a step or a fraction of the steps),
+            `flag`, `seed`; a host adds kinds of its own, such as `text` and `image`.
+        group: what it belongs to, see `GROUPS`; a host adds groups of its own.
         low, high, step: the range and grain of its slider; None for an option without one.
         choices: the values of an option that is chosen from a list.
     """
 
     label: str
     help: str
+    kind: str
+    group: str
     low: float | None = None
     high: float | None = None
     step: float | None = None
     choices: tuple[str, ...] = ()
 
 
-def _option(default: Any, label: str, help: str, **shown: Any) -> Any:  # noqa: A002 - the word for it
-    return field(default=default, metadata={"knob": Knob(label, help, **shown)})
+def _option(default: Any, kind: str, group: str, label: str, help: str, **shown: Any) -> Any:  # noqa: A002
+    return field(default=default, metadata={"knob": Knob(label, help, kind, group, **shown)})
 
 
 @dataclass(frozen=True)
@@ -70,12 +85,16 @@ class SonarConfig:
 
     sampler: _SamplerName = _option(  # noqa: RUF009 - a field, as the others
         "euler_a",
+        "choice",
+        "sampler",
         "Sampler",
         " ".join(f"{solver.label}: {solver.help}" for solver in SOLVERS.values()),
         choices=tuple(SAMPLERS),
     )
     momentum_mode: Literal["classic", "lead"] = _option(
         "classic",
+        "choice",
+        "momentum",
         "Momentum mode",
         "classic: the original's momentum, on the direction of the steps. lead: runs ahead on the denoised image, for "
         "the picture of more steps; best with Momentum current 0.5 and Momentum history 0.",
@@ -83,6 +102,8 @@ class SonarConfig:
     )
     momentum: float | Sequence[float] = _option(
         0.95,
+        "number",
+        "momentum",
         "Momentum current",
         "How much of each step follows the model's present direction; the rest follows the history. "
         "1 switches momentum off, lower values search further away.",
@@ -92,6 +113,8 @@ class SonarConfig:
     )
     momentum_hist: float | Sequence[float] = _option(
         0.75,
+        "number",
+        "momentum",
         "Momentum history",
         "How much of the history survives each step. 0 remembers only the last step; 1 never learns from new steps.",
         low=0.0,
@@ -100,6 +123,8 @@ class SonarConfig:
     )
     momentum_hist_init: Literal["zero", "rand_init", "rand_new"] = _option(
         "zero",
+        "choice",
+        "momentum",
         "Momentum history init",
         "What the history is before the first step. zero: nothing, which weakens the first step by Momentum "
         "current; rand_init: the initial noise, a strong effect by design; rand_new: a fresh draw from the seed.",
@@ -107,6 +132,8 @@ class SonarConfig:
     )
     momentum_sign: Literal["pos", "neg", "rand"] | Sequence[Literal["pos", "neg"]] = _option(
         "pos",
+        "choice",
+        "momentum",
         "Momentum sign",
         "pos adds the history and smooths; neg subtracts it and sharpens, but grows with the number of steps "
         "(use few steps or a high Momentum history); rand tosses a coin per step, from the image's seed.",
@@ -114,16 +141,22 @@ class SonarConfig:
     )
     momentum_start: int | float = _option(
         0.0,
+        "step",
+        "momentum",
         "Momentum start",
         "First step with momentum: a step number such as 3, or a fraction such as 25% or 0.25.",
     )
     momentum_stop: int | float = _option(
         1.0,
+        "step",
+        "momentum",
         "Momentum stop",
         "Last step with momentum, inclusive: a step number, or a fraction of the steps.",
     )
     lead_guard: float = _option(
         0.25,
+        "number",
+        "momentum",
         "Lead guard",
         "lead: how far it may run ahead in one step, in spreads of the denoised image; 0 sets no limit.",
         low=0.0,
@@ -132,12 +165,16 @@ class SonarConfig:
     )
     ref_method: Literal["linear", "euler"] = _option(
         "linear",
+        "choice",
+        "reference",
         "Reference method",
         "How a reference image pulls. linear: blends the latent with it; euler: takes a small step towards it.",
         choices=("linear", "euler"),
     )
     ref_factor: float | Sequence[float] = _option(
         0.02,
+        "number",
+        "reference",
         "Reference factor",
         "How strongly the reference pulls at each step; negative pushes away, 0 is off. "
         "The number is used as it stands (the original extension divided it by 10).",
@@ -147,16 +184,22 @@ class SonarConfig:
     )
     ref_start: int | float = _option(
         0.0,
+        "step",
+        "reference",
         "Reference start",
         "First step at which the reference pulls: a step number such as 3, or a fraction such as 25% or 0.25.",
     )
     ref_stop: int | float = _option(
         0.75,
+        "step",
+        "reference",
         "Reference stop",
         "Last step at which the reference pulls, inclusive: a step number, or a fraction of the steps.",
     )
     eta: float = _option(
         1.0,
+        "number",
+        "noise",
         "Eta",
         "Euler a and the SDE solvers: how much of each step is replaced by fresh noise; 0 makes Euler a Euler.",
         low=0.0,
@@ -165,6 +208,8 @@ class SonarConfig:
     )
     s_churn: float = _option(
         0.0,
+        "number",
+        "noise",
         "Sigma churn",
         "Euler and Heun: how much noise is added before each step.",
         low=0.0,
@@ -172,11 +217,22 @@ class SonarConfig:
         step=0.1,
     )
     s_tmin: float = _option(
-        0.0, "Sigma tmin", "Euler and Heun: lowest sigma at which churn acts.", low=0.0, high=10.0, step=0.01
+        0.0,
+        "number",
+        "noise",
+        "Sigma tmin",
+        "Euler and Heun: lowest sigma at which churn acts.",
+        low=0.0,
+        high=10.0,
+        step=0.01,
     )
-    s_tmax: float = _option(math.inf, "Sigma tmax", "Euler and Heun: highest sigma at which churn acts.")
+    s_tmax: float = _option(
+        math.inf, "number", "noise", "Sigma tmax", "Euler and Heun: highest sigma at which churn acts."
+    )
     s_noise: float = _option(
         1.0,
+        "number",
+        "noise",
         "Sigma noise",
         "Factor on the noise that is added.",
         low=0.0,
@@ -185,16 +241,22 @@ class SonarConfig:
     )
     flow: bool = _option(
         False,
+        "flag",
+        "host",
         "Flow matching",
         "For models such as SD3 and Flux, whose sigmas are in [0, 1]; hosts set it from the model.",
     )
     exact_last_step: bool = _option(
         False,
+        "flag",
+        "host",
         "Exact last step",
         "The step to sigma 0 takes the denoised image as it is; hosts set it where a mask is blended in.",
     )
     seed: int | Sequence[int] | None = _option(
         None,
+        "seed",
+        "host",
         "Seed",
         "Image k of a batch uses seed + k; a sequence has one seed per image. None leaves the noise to the host.",
     )

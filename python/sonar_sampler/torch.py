@@ -11,9 +11,10 @@ device and dtype, and the result has them too.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -57,20 +58,8 @@ Raises:
 _ORIGINALS = {"euler_a": "sample_euler_ancestral", "naive": "sample_euler"}
 
 
-class Model(Protocol):
-    """A denoiser."""
-
-    def __call__(self, x: Tensor, sigma: Tensor, /, **extra_args: Any) -> Tensor:
-        """The denoised latent of x at sigma, one value per image."""
-        ...
-
-
-class Callback(Protocol):
-    """What is told of each step."""
-
-    def __call__(self, told: dict[str, Any], /) -> object:
-        """Is told x, i, sigma, sigma_hat and denoised."""
-        ...
+Model = Callable[..., Tensor]
+Callback = Callable[[dict[str, Any]], object]
 
 
 class SampleFunction(Protocol):
@@ -245,27 +234,18 @@ class _Host:
         return self._tensors.array(self._draw(self._levels[level], self._levels[next_level]), NOISE)
 
 
-class _Elementary(dict[tuple[str, float], float]):
+def _elementary(dtype: torch.dtype) -> Callable[[str, float], float]:
     """Elementary functions as torch computes them, for k-diffusion's bits: MKL's are not always rounded right."""
 
-    def __init__(self, dtype: torch.dtype) -> None:
-        super().__init__()
-        self._dtype = dtype
-
-    def __call__(self, function: str, value: float) -> float:
-        return self[function, value]
-
-    def __missing__(self, asked: tuple[str, float]) -> float:
-        if len(self) == _MOST_KEPT:
-            self.clear()
-        function, value = asked
-        result: float = getattr(torch.tensor(value, dtype=self._dtype), function)().item()
-        self[asked] = result
+    @lru_cache(maxsize=4096)
+    def elementary(function: str, value: float) -> float:
+        result: float = getattr(torch.tensor(value, dtype=dtype), function)().item()
         return result
 
+    return elementary
 
-_MOST_KEPT = 4096
-_ELEMENTARY = {dtype: _Elementary(dtype) for dtype in (torch.float32, torch.float64)}
+
+_ELEMENTARY = {dtype: _elementary(dtype) for dtype in (torch.float32, torch.float64)}
 
 
 def _schedule(sigmas: Any) -> Tensor:

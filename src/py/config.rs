@@ -91,14 +91,17 @@ fn plain(value: &Bound<'_, PyAny>) -> Plain {
     if value.is_exact_instance_of::<PyFloat>() {
         return value.extract().map_or(Plain::Other, Plain::Number);
     }
+    if let Ok(text) = value.cast::<PyString>() {
+        return text.to_cow().map_or(Plain::Other, |text| Plain::Text(text.into_owned()));
+    }
     if value.is_none() {
         return Plain::None;
     }
+    if value.is_exact_instance_of::<PyInt>() {
+        return value.extract().map_or(Plain::Other, Plain::Whole);
+    }
     if let Ok(flag) = value.extract::<bool>() {
         return Plain::Flag(flag);
-    }
-    if let Ok(text) = value.cast::<PyString>() {
-        return text.to_cow().map_or(Plain::Other, |text| Plain::Text(text.into_owned()));
     }
     if is_real(value) {
         let py = value.py();

@@ -126,7 +126,7 @@ def test_exceptions_of_lookups_are_not_mistaken_for_protocol():
         assert caught.value is error
 
 
-def test_an_interrupt_from_another_thread_ends_a_run_between_two_steps():
+def test_an_interrupt_from_another_thread_ends_a_run_between_two_steps(interruptible):
     steps = []
 
     def model(x, sigma):
@@ -142,7 +142,7 @@ def test_an_interrupt_from_another_thread_ends_a_run_between_two_steps():
     assert len(steps) < 1000
 
 
-def test_an_interrupt_ends_a_run_whose_model_is_no_python_code():
+def test_an_interrupt_ends_a_run_whose_model_is_no_python_code(interruptible):
     """A model in C never gives Python a chance to look at signals: the loop does."""
     timer = threading.Timer(0.05, _thread.interrupt_main)
     sigmas = np.linspace(10, 1, 2_000_000)

@@ -91,15 +91,18 @@ def test_a_grid_has_a_row_for_each_momentum_and_a_picture_for_each_cell(tmp_path
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Ctrl-C reaches the whole console on Windows")
-def test_an_interrupted_grid_keeps_its_pictures_and_draws_the_sheet(tmp_path):
+def test_an_interrupted_grid_keeps_its_pictures_and_draws_the_sheet(tmp_path, interruptible):
     arguments = ["grid", *QUICK[:3], "--steps", "40", "--momentum", "0.5:0.9:9", "--momentum-hist", "0.5:0.9:9"]
-    run = subprocess.Popen([*COMMAND, *arguments, "--out", str(tmp_path)], stdout=subprocess.PIPE, text=True)
     cells = tmp_path / "grid-mountains-sunset-7"
-    deadline = time.monotonic() + 60
-    while len(list(cells.glob("*.png"))) < 2 and time.monotonic() < deadline:
-        time.sleep(0.05)
-    run.send_signal(signal.SIGINT)
-    output, _ = run.communicate(timeout=60)
+    with subprocess.Popen([*COMMAND, *arguments, "--out", str(tmp_path)], stdout=subprocess.PIPE, text=True) as run:
+        try:
+            deadline = time.monotonic() + 60
+            while len(list(cells.glob("*.png"))) < 2 and time.monotonic() < deadline:
+                time.sleep(0.05)
+            run.send_signal(signal.SIGINT)
+            output, _ = run.communicate(timeout=60)
+        finally:
+            run.kill()
     assert run.returncode == 130
     sheet = opened(output.strip())
     done = list(cells.glob("*.png"))

@@ -192,28 +192,26 @@ def test_a_full_disk_is_one_line_and_leaves_no_half_picture(tmp_path):
     ],
     ids=lambda arguments: arguments[0],
 )
-def test_an_interrupt_has_the_status_of_shells(tmp_path, arguments):
+def test_an_interrupt_has_the_status_of_shells(tmp_path, interruptible, arguments):
     command, *options = arguments
-    run = subprocess.Popen(
-        [sys.executable, "-c", INTERRUPTIBLE, command, "sea", "--seed", "1", *options, "--out", str(tmp_path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    assert run.stdout.readline() == "sampling\n"
-    time.sleep(0.2)
-    run.send_signal(signal.SIGINT)
-    _, told = run.communicate(timeout=60)
+    program = [sys.executable, "-c", SAYS_WHEN_IT_SAMPLES, command, "sea", "--seed", "1", *options]
+    with subprocess.Popen(
+        [*program, "--out", str(tmp_path)], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as run:
+        try:
+            assert run.stdout.readline() == "sampling\n"
+            time.sleep(0.2)
+            run.send_signal(signal.SIGINT)
+            _, told = run.communicate(timeout=60)
+        finally:
+            run.kill()
     assert run.returncode == 130
     assert "interrupted" in told
     assert "Traceback" not in told
     assert not list(tmp_path.rglob(".sonar*"))
 
 
-# `make test &` may have SIGINT ignored.
-INTERRUPTIBLE = """
-import signal
-signal.signal(signal.SIGINT, signal.default_int_handler)
+SAYS_WHEN_IT_SAMPLES = """
 from sonar_sampler.cli import main
 from sonar_sampler.cli.job import Job
 start = Job.start

@@ -1,11 +1,13 @@
 """Forks, the end of the interpreter, and other ends of the process."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 
@@ -187,7 +189,7 @@ def test_a_run_in_a_module_level_destructor_does_not_crash():
 
 
 @pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
-def test_ctrl_c_in_mid_run_is_a_keyboard_interrupt():
+def test_ctrl_c_in_mid_run_is_a_keyboard_interrupt(interruptible):
     script = COMMON + textwrap.dedent("""
         print("ready", flush=True)
         try:
@@ -196,11 +198,29 @@ def test_ctrl_c_in_mid_run_is_a_keyboard_interrupt():
             print("interrupted")
     """).replace("model=np.multiply", "model=lambda x, s: np.zeros_like(x)")
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout.readline() == "ready\n"
-        time.sleep(0.3)
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=30)[0] == "interrupted\n"
+        try:
+            assert process.stdout.readline() == "ready\n"
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=30)[0] == "interrupted\n"
+        finally:
+            process.kill()
         assert process.returncode == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of another kind")
+def test_the_tests_that_interrupt_pass_in_a_background_job():
+    """There SIGINT is inherited as ignored, by these tests and by what they start."""
+    here = Path(__file__)
+    background = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.executable, sys.argv[1:])"
+    )
+    tests = [here, *(here.with_name(f"test_{name}.py") for name in ("callbacks", "cli", "cli_terminal"))]
+    chosen = ["-q", "-p", "no:cacheprovider", "-k", "(an_interrupt or ctrl_c) and not background", *tests]
+    command = [sys.executable, "-c", background, sys.executable, "-m", "pytest", *chosen]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=110, check=False)
+    assert done.returncode == 0, done.stdout
+    assert int(re.search(r"(\d+) passed", done.stdout)[1]) >= 7
 
 
 def test_importing_needs_nothing_but_numpy():

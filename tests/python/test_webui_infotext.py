@@ -85,7 +85,7 @@ def test_a_pasted_text_makes_the_same_image_and_the_same_text(host, form, option
     image = {"ref_image": IMAGE} if options.get("ref_source") == "Image" else {}
     first = host.run(sonar={**options, **image}, **fields)
     values = pasted(host, first.processed.info)
-    assert values["Script"] == "Sonar" if host.client.is_dropdown else values["Enable"] is True
+    assert values["Script"] == "Sonar" if host.client.is_dropdown else values["Sonar"] is True
     restored = sonar_options(values)
     fields |= {"sampler_name": values["Sampling method"], "seed": int(values["Seed"])}
     image = {"ref_image": IMAGE} if restored["ref_source"] == "Image" else {}
@@ -146,7 +146,7 @@ def test_a_plain_text_turns_the_script_off(host):
     assert pasted(host, text)["Script"] == "None"
     host.use(FORMS[1])
     values = pasted(host, text)
-    assert values["Enable"] is False
+    assert values["Sonar"] is False
     assert "Momentum current" not in values
 
 
@@ -157,7 +157,7 @@ def test_a_text_of_the_other_form(host, wrote, reads):
     host.use(reads)
     values = pasted(host, text)
     assert values["Momentum current"] == 0.8
-    assert values.get("Enable", values.get("Script")) in (True, "Sonar")
+    assert values.get("Sonar", values.get("Script")) in (True, "Sonar")
 
 
 @pytest.mark.parametrize("form", FORMS)
@@ -169,7 +169,7 @@ def test_a_text_of_the_original_extension(host, form, sampler):
         f"Sonar sampler: {sampler}, Sonar momentum: 0.85, Sonar momentum_hist: 0.4, Version: v1.6.0"
     )
     values = pasted(host, text)
-    assert values.get("Enable", values.get("Script")) in (True, "Sonar")
+    assert values.get("Sonar", values.get("Script")) in (True, "Sonar")
     assert (values["Base sampler"], values["Momentum current"], values["Momentum history"]) == (sampler, 0.85, 0.4)
 
 

@@ -1,5 +1,9 @@
 """The cases in the page of the test host, in both forms of the script."""
 
+import pytest
+
+pytest.importorskip("playwright")
+
 from playwright.sync_api import expect
 from webui.page import Page
 from webui.page_cases import *  # noqa: F403

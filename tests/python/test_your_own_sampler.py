@@ -82,7 +82,7 @@ def test_the_rust_example_compiles_and_is_in_the_table(tmp_path):
     table.write_text(text[:end] + "\n" + example("row").rstrip() + text[end:])
     (crate / "tests").mkdir()
     (crate / "tests/ralston.rs").write_text(RUST_TEST)
-    target = ROOT / "target" / "docs-example"
+    target = ROOT / "target"  # where the dependencies are compiled already
     command = ["cargo", "test", "--quiet", "--offline", "--test", "ralston"]
     done = subprocess.run(
         command, cwd=crate, env=os.environ | {"CARGO_TARGET_DIR": str(target)}, capture_output=True, text=True

@@ -11,7 +11,7 @@ import requests
 from PIL import Image
 
 LABELS = {
-    "enable": "Enable",
+    "enable": "Sonar",
     "sampler": "Base sampler",
     "momentum": "Momentum current",
     "momentum_hist": "Momentum history",
@@ -31,6 +31,7 @@ LABELS = {
     "upscale_ratio": "Upscale ratio",
     "upscale_width": "Upscale width",
     "upscale_height": "Upscale height",
+    "preset": "Preset",
     "grid": "Grid search",
     "grid_momentum": "Momentum current search list",
     "grid_momentum_hist": "Momentum history search list",
@@ -38,10 +39,10 @@ LABELS = {
 JOB = {"prompt": "a cat", "seed": 1, "steps": 5, "width": 64, "height": 64, "cfg_scale": 5, "sampler_name": "Euler a"}
 
 
-def encode(image):
+def encode(image, kind="PNG"):
     """A picture as a request holds it."""
     out = io.BytesIO()
-    image.save(out, "PNG")
+    image.save(out, kind)
     return base64.b64encode(out.getvalue()).decode()
 
 
@@ -123,10 +124,16 @@ class Webui:
         return Result([decode(text) for text in answer["images"]], json.loads(answer["info"]))
 
     def refused(self, kind="txt2img", sonar=None, **fields):
-        """The text of the error that a job ends with."""
+        """The text of the error with which a bad value is answered."""
         response = self.post(kind, self.request(kind, sonar, **fields))
-        assert 400 <= response.status_code < 600, (response.status_code, response.text[:300])
+        assert response.status_code == 422, (response.status_code, response.text[:300])
         return response.text
+
+    def by_name(self, options):
+        """The part of a request that gives options by name."""
+        if self.is_dropdown:
+            return {"script_name": "sonar", "script_args": [options]}
+        return {"alwayson_scripts": {"sonar": {"args": [options]}}}
 
     def xyz(self, axes, **fields):
         """The X/Y/Z plot over {label of an axis: values as text}, with all its cells."""

@@ -6,6 +6,7 @@ import re
 from PIL import Image
 from playwright.sync_api import expect
 
+TABS = {"momentum": "Momentum", "reference": "Reference", "passes": "pscaling", "grid": "Grid search"}
 FAST = {"steps": 4, "width": 64, "height": 64}
 
 
@@ -65,7 +66,15 @@ class Page:
         self.tab.locator(f"{self.id(name)} label", has_text=re.compile(rf"^\s*{re.escape(choice)}\s*$")).first.click()
 
     def tick(self, name, on=True):
-        self.at(f"{self.id(name)} input[type=checkbox]").set_checked(on)
+        self.box(self.id(name)).set_checked(on)
+
+    def box(self, block):
+        """The checkbox of a block, or of an accordion's header: the real webui has two there and hides one."""
+        boxes = f"{block} input[type=checkbox], {block}-checkbox input[type=checkbox]"
+        return self.tab.locator(boxes).locator("visible=true").first
+
+    def switch_hires_on(self):
+        self.box("#txt2img_hr").set_checked(True)
 
     def write(self, name, text):
         field = self.at(f"{self.id(name)} textarea, {self.id(name)} input")
@@ -99,9 +108,28 @@ class Page:
         if self.webui.is_dropdown:
             self.select("#tab_txt2img #script_list", "Sonar")
         else:
-            self.at(f"{self.id('accordion')} .label-wrap").click()
             self.tick("enable")
+            self.unfold("enable")
         expect(self.at(self.id("momentum"))).to_be_visible()
+
+    def unfold(self, name):
+        """Opens an accordion that is closed."""
+        header = self.at(f"{self.id(name)} > .label-wrap")
+        if "open" not in header.get_attribute("class").split():
+            header.click()
+
+    def open_tab(self, group):
+        """Opens "Advanced", and one of its tabs."""
+        self.unfold("advanced")
+        self.tab.locator(f"{self.id('tabs')} > .tab-nav button", has_text=TABS[group]).click()
+
+    def is_enabled(self):
+        """Whether the box in the accordion's header is ticked."""
+        return self.at(f"{self.id('enable')}-checkbox input").is_checked()
+
+    def says(self, place):
+        """The text at a place of the panel."""
+        return self.at(self.id(f"text_{place}"))
 
     def generate(self, seed, wait=True):
         """Presses Generate; each job needs another seed, by which its answer is known."""

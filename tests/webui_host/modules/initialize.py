@@ -13,7 +13,7 @@ def start(data_dir, extensions, port):
     """The whole host; its URL."""
     torch.set_num_threads(1)
     paths.data_path = str(data_dir)
-    config = Path(data_dir) / "config.json"
+    config = shared.config_filename = Path(data_dir) / "config.json"
     if config.exists():
         shared.opts.load(config)
     scripts.extension_dirs[:] = [str(folder) for folder in extensions]

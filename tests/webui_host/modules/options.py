@@ -76,11 +76,16 @@ class Options:
         raise AttributeError(f"'Options' object has no attribute '{key}'")
 
     def set(self, key, value, is_api=False, run_callbacks=True):
-        if self.data.get(key) == value:
+        old = self.data.get(key)
+        if old == value:
             return False
         setattr(self, key, value)
         if run_callbacks and key in self.data_labels and self.data_labels[key].onchange:
-            self.data_labels[key].onchange()
+            try:
+                self.data_labels[key].onchange()
+            except Exception:
+                setattr(self, key, old)
+                return False
         return True
 
     def get_default(self, key):

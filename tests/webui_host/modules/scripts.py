@@ -86,6 +86,9 @@ class Script:
     def run(self, p, *args):
         pass
 
+    def after_component(self, component, **kwargs):
+        pass
+
     def elem_id(self, item_id):
         tab = ("img2img_" if self.is_img2img else "txt2img_") if self.show(True) == self.show(False) else ""
         title = re.sub(r"[^a-z_0-9]", "", re.sub(r"\s", "_", self.title().lower()))
@@ -213,6 +216,10 @@ class ScriptRunner:
 
     def script(self, title):
         return self.title_map.get(title.lower())
+
+    def after_component(self, component, **kwargs):
+        for script in self.scripts:
+            script.after_component(component, **kwargs)
 
     def run(self, p, *args):
         """Runs the script that is selected in the dropdown."""

@@ -17,7 +17,7 @@ cmd_opts = argparse.Namespace(
     medvram=False,
 )
 device = devices.device
-demo = api = None
+demo = api = config_filename = None
 sd_model = None
 sd_upscalers = []  # bound anew after the extensions' scripts were loaded
 latent_upscale_default_mode = "Latent"

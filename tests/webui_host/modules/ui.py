@@ -70,6 +70,9 @@ def create_job_tab(kind):
                 hr_sampler = gr.Dropdown(
                     hr_choices, value=hr_choices[0], label="Hires sampling method", elem_id="hr_sampler"
                 )
+            # The real host tells scripts of every control as it is made.
+            for component in (sampler, *((enable_hr, hr_sampler) if txt2img else ())):
+                runner.after_component(component, elem_id=component.elem_id)
             override = gr.Dropdown([], value=[], multiselect=True, visible=False, label="Override settings")
             script_inputs = runner.setup_ui()
         with gr.Column():

@@ -1,13 +1,14 @@
 """The webui extension: AUTOMATIC1111 and the forks that kept its interfaces.
 
-Imported by `scripts/sonar.py` inside the host. The host runs its own sampling code; this package gives it three
-sampling functions, a panel and their options.
+Imported by `scripts/sonar.py` inside the host. The host runs its own sampling code; this package gives it
+its sampling functions, a panel and their options.
 
 | module | what it holds |
 |---|---|
 | `options` | every option once: label, default, kind, check |
 | `settings` | the Settings page: defaults and the form of the script |
 | `panel` | the controls |
+| `look` | what the panel shows for the values of its controls |
 | `script` | the script's hooks |
 | `job` | the options of one job, frozen |
 | `sampler` | the samplers in the host's lists |
@@ -15,6 +16,7 @@ sampling functions, a panel and their options.
 | `reference` | reference images |
 | `upscale` | enlarging finished images |
 | `grid` | grid search |
+| `sheet` | the annotated sheet of a grid |
 | `infotext` | settings into the text of an image and back |
 | `axes` | axes of the X/Y/Z plot |
 | `refusal` | errors, as the page or the API shows them |

@@ -9,7 +9,7 @@ from modules import script_callbacks, scripts
 
 from sonar_sampler.hosts.webui import job as jobs
 from sonar_sampler.hosts.webui import upscale
-from sonar_sampler.hosts.webui.options import OPTIONS, Option
+from sonar_sampler.hosts.webui.options import OPTIONS, Option, preset_values
 from sonar_sampler.hosts.webui.script import join
 
 _PREFIX = "[Sonar] "
@@ -34,7 +34,7 @@ def _add() -> None:
 def _axis(module: Any, name: str, option: Option) -> Any:
     return module.AxisOption(
         _PREFIX + option.knob.label,
-        _TYPES.get(option.kind, str),
+        _TYPES.get(option.knob.kind, str),
         _applier(name),
         confirm=_confirmer(name),
         choices=_choices(option),
@@ -44,7 +44,8 @@ def _axis(module: Any, name: str, option: Option) -> Any:
 def _applier(name: str) -> Callable[[Any, Any, Any], None]:
     def apply(p: Any, value: Any, _values: Any) -> None:
         # A new dict: copies of a job share the old one.
-        p.sonar_axes = {**(getattr(p, "sonar_axes", None) or {}), name: _typed(name, value)}
+        chosen = preset_values(value) if name == "preset" else {name: _typed(name, value)}
+        p.sonar_axes = {**(getattr(p, "sonar_axes", None) or {}), **chosen}
         if name.startswith("upscale"):
             p.sonar_axes["upscale"] = True
         join(p)
@@ -61,12 +62,12 @@ def _confirmer(name: str) -> Callable[[Any, Any], None]:
 
 
 def _choices(option: Option) -> Callable[[], list[str]] | None:
-    if option.kind == "flag":
+    if option.knob.kind == "flag":
         return lambda: ["True", "False"]
-    if option.kind == "upscaler":
+    if option.knob.kind == "upscaler":
         return upscale.names
     return (lambda: list(option.knob.choices)) if option.knob.choices else None
 
 
 def _typed(name: str, value: Any) -> Any:
-    return value in (True, "True", "true") if OPTIONS[name].kind == "flag" else value
+    return value in (True, "True", "true") if OPTIONS[name].knob.kind == "flag" else value

@@ -10,21 +10,23 @@ from sonar_sampler.hosts.webui import reference
 from sonar_sampler.hosts.webui.job import Job
 from sonar_sampler.hosts.webui.options import (
     AS_SELECTED,
-    GRID,
+    CORE,
     METHODS,
     OPTIONS,
     REF_IMAGE,
     REF_INIT,
     REF_OFF,
     check,
+    of_group,
+    preset_of,
 )
 from sonar_sampler.steps import format_step
 
 _PREFIX = "Sonar "
 _OFF = "off"
-_MOMENTUM = ("momentum_hist", "momentum_sign", "momentum_hist_init")
-_REFERENCE = ("ref_method", "ref_factor", "ref_start", "ref_stop")
+_LISTS = ("grid_momentum", "grid_momentum_hist")
 _HASH = f"{_PREFIX}reference hash"
+_REPLACED = f"{_PREFIX}instead of"
 
 # What the original extension wrote; its sampler stood beside the page's, which was not used.
 _ORIGINAL_SAMPLER = f"{_PREFIX}sampler"
@@ -42,8 +44,8 @@ def write(p: Any, job: Job, grid: Mapping[str, str] | None = None) -> None:
 
     The job gets a new dict: copies of it, as the X/Y/Z plot makes them, would find each other's settings.
     """
-    others = {name: text for name, text in p.extra_generation_params.items() if not name.startswith(_PREFIX)}
-    p.extra_generation_params = {**others, **_settings(p, job), **(grid or {})}
+    clear(p)
+    p.extra_generation_params = {**p.extra_generation_params, **_settings(p, job), **(grid or {})}
 
 
 def clear(p: Any) -> None:
@@ -54,34 +56,45 @@ def clear(p: Any) -> None:
 
 def grid_settings(values: Mapping[str, Any]) -> dict[str, str]:
     """The search lists, for the infotext of a sheet."""
-    return {key(name): values[name] for name in GRID if name != "grid" and values[name]}
+    return {key(name): values[name] for name in _LISTS if values[name]}
 
 
 def _settings(p: Any, job: Job) -> dict[str, Any]:
-    momentum = job.config.momentum
+    values = job.values
+    momentum = values["momentum"]
     written: dict[str, Any] = {key("momentum"): momentum}
     if momentum != 1:
-        written |= {key(name): job.values[name] for name in _MOMENTUM}
-        for name, position, all_steps in zip(
-            ("momentum_start", "momentum_stop"), job.momentum_range, ("0.0", "1.0"), strict=True
-        ):
-            # As text: step 1 is not the fraction 1.0.
-            if format_step(position) != all_steps:
-                written[key(name)] = format_step(position)
-    if job.ref_source != REF_OFF and job.config.ref_factor != 0:
+        written |= {key(name): _text(name, values[name]) for name in _momentum() if _is_telling(name, values[name])}
+    if job.ref_source != REF_OFF and values["ref_factor"] != 0:
         written[key("ref_source")] = job.ref_source
         if job.ref_image is not None:
             written[_HASH] = reference.digest(job.ref_image)
-        written |= {key(name): job.values[name] for name in _REFERENCE}
-        written |= {key(name): format_step(job.values[name]) for name in ("ref_start", "ref_stop")}
+        written |= {key(name): _text(name, values[name]) for name in of_group("reference") if name in CORE}
     if getattr(p, "enable_hr", False) and not job.hires:
         written[key("hires")] = _OFF
     if job.upscale is not None:
         written[key("upscaler")] = job.upscale.upscaler
         sized = job.upscale.width or job.upscale.height
         deciding = ("upscale_width", "upscale_height") if sized else ("upscale_ratio",)
-        written |= {key(name): job.values[name] for name in deciding}
+        written |= {key(name): values[name] for name in deciding}
+    replaced = getattr(p, "sonar_replaced", None)
+    if replaced:
+        written[_REPLACED] = replaced
     return written
+
+
+def _momentum() -> list[str]:
+    return [name for name in of_group("momentum") if name not in ("sampler", "momentum")]
+
+
+def _text(name: str, value: Any) -> Any:
+    # Steps as text: step 1 is not the fraction 1.0.
+    return format_step(value) if OPTIONS[name].knob.kind == "step" else value
+
+
+def _is_telling(name: str, value: Any) -> bool:
+    """Whether a reader needs it: the whole range of steps goes without saying."""
+    return OPTIONS[name].knob.kind != "step" or format_step(value) != format_step(check(name, OPTIONS[name].default))
 
 
 def is_sonar(params: Mapping[str, Any]) -> bool:
@@ -111,6 +124,11 @@ def reader(name: str) -> Callable[[Mapping[str, Any]], Any]:
     return read
 
 
+def reference_hash(params: Mapping[str, Any]) -> str:
+    """The hash of the reference that the image of a parsed text was made with; empty if there was none."""
+    return str(params.get(_HASH, "")) if is_sonar(params) else ""
+
+
 def _value(name: str, params: Mapping[str, Any]) -> Any:
     default = OPTIONS[name].default
     if name == "enable":
@@ -126,7 +144,9 @@ def _value(name: str, params: Mapping[str, Any]) -> Any:
     if name == "upscale":
         return key("upscaler") in params
     if name == "grid":
-        return any(key(of) in params for of in GRID)
+        return any(key(of) in params for of in _LISTS)
+    if name == "preset":
+        return preset_of({of: _value(of, params) for of in of_group("momentum")})
     text = params.get(key(name), params.get(_ORIGINAL.get(name, ""), default))
     return _typed(name, text, default)
 
@@ -134,7 +154,7 @@ def _value(name: str, params: Mapping[str, Any]) -> Any:
 def _typed(name: str, text: Any, default: Any) -> Any:
     """The value in the type of its control; the default if somebody edited the text beyond recognition."""
     try:
-        value = type(default)(float(text)) if OPTIONS[name].kind in ("number", "whole") else text
+        value = type(default)(float(text)) if OPTIONS[name].knob.kind in ("number", "whole") else text
         check(name, value)
     except (ConfigError, TypeError, ValueError):
         return default

@@ -10,13 +10,18 @@ from PIL import Image
 
 from sonar_sampler.errors import ConfigError
 from sonar_sampler.hosts.webui import reference, settings
-from sonar_sampler.hosts.webui.options import AS_SELECTED, METHODS, OPTIONS, REF_IMAGE, REF_OFF, check
+from sonar_sampler.hosts.webui.options import (
+    AS_SELECTED,
+    CORE,
+    METHODS,
+    OPTIONS,
+    REF_IMAGE,
+    REF_OFF,
+    check,
+    preset_values,
+)
 from sonar_sampler.hosts.webui.upscale import Upscale
 from sonar_sampler.registry import SonarConfig
-from sonar_sampler.steps import step_index
-
-_CORE = ("momentum", "momentum_hist", "momentum_sign", "momentum_hist_init")
-_CORE_REF = ("ref_method", "ref_factor", "ref_start", "ref_stop")
 
 
 @dataclass(frozen=True, eq=False)
@@ -27,7 +32,6 @@ class Job:
         values: every option by name, as it was given.
         config: those of the core.
         sampler: the sampler that wins over the page's, by its name in the webui; None for the page's.
-        momentum_range: first and last step with momentum, as steps or fractions.
         ref_source: where the reference comes from.
         ref_image: the reference, if it is an image of its own.
         hires: whether the hires pass has momentum and reference too.
@@ -37,7 +41,6 @@ class Job:
     values: Mapping[str, Any]
     config: SonarConfig
     sampler: str | None
-    momentum_range: tuple[float, float]
     ref_source: str
     ref_image: Image.Image | None
     hires: bool
@@ -47,24 +50,17 @@ class Job:
         """The same without momentum and reference."""
         return replace(self, config=replace(self.config, momentum=1.0), ref_source=REF_OFF, ref_image=None)
 
-    def momentum(self, steps: int) -> float | tuple[float, ...]:
-        """The momentum of a pass of so many steps: one number, or one per step if some have none."""
-        momentum = self.config.momentum
-        assert isinstance(momentum, float)
-        first, last = (step_index(position, steps) for position in self.momentum_range)
-        if first <= 0 and last >= steps - 1:
-            return momentum
-        return tuple(momentum if first <= step <= last else 1.0 for step in range(steps))
-
 
 def read(given: Mapping[str, Any]) -> Job:
-    """The job that some options by name make; the others are those of the Settings page.
+    """The job that some options by name make; the others are those of a preset, if one is given, and of the Settings.
 
     Raises:
         ConfigError: with the option, its value and what is allowed.
     """
+    if "preset" in given:
+        given = {**preset_values(check("preset", given["preset"])), **given}
     checked = {name: check(name, value) for name, value in given.items()}
-    values = {name: checked[name] if name in checked else check(name, settings.stored(name)) for name in OPTIONS}
+    values = {name: checked[name] if name in checked else settings.checked(name) for name in OPTIONS}
     values["ref_image"] = reference.decode(values["ref_image"])
     if values["ref_image"] is not None and "ref_source" not in given:
         values["ref_source"] = REF_IMAGE
@@ -72,9 +68,8 @@ def read(given: Mapping[str, Any]) -> Job:
         raise ConfigError(f"ref_image = None: Reference is {REF_IMAGE}, so give an image, or set it to {REF_OFF}")
     return Job(
         values=values,
-        config=SonarConfig(**{name: values[name] for name in (*_CORE, *_CORE_REF)}),
+        config=_config(values, checked),
         sampler=None if values["sampler"] == AS_SELECTED else sampler_name(values["sampler"]),
-        momentum_range=(values["momentum_start"], values["momentum_stop"]),
         ref_source=values["ref_source"],
         ref_image=values["ref_image"] if values["ref_source"] == REF_IMAGE else None,
         hires=values["hires"],
@@ -83,12 +78,17 @@ def read(given: Mapping[str, Any]) -> Job:
 
 
 def of(p: Any) -> Job:
-    """The options of the host's job p: what the script stored, else the Settings page; axes win over both."""
+    """The options of the host's job p: what the script stored, else the axes and the Settings page."""
     job: Job | None = getattr(p, "sonar", None)
-    axes: Mapping[str, Any] = getattr(p, "sonar_axes", None) or {}
-    if job is None:
-        return read(axes)
-    return read({**job.values, **axes}) if axes else job
+    return read(getattr(p, "sonar_axes", None) or {}) if job is None else job
+
+
+def _config(values: Mapping[str, Any], given: Mapping[str, Any]) -> SonarConfig:
+    try:
+        return SonarConfig(**{name: values[name] for name in CORE})
+    except ConfigError as error:
+        name = str(error).partition(" = ")[0]
+        raise settings.blamed(error) if name in OPTIONS and name not in given else error from None
 
 
 def sampler_name(label: str) -> str:

@@ -1,4 +1,8 @@
-"""Every option of the webui once: panel, settings, API, infotext and axes use this table."""
+"""Every option of the webui once: panel, settings, API, infotext and axes use this table.
+
+The options of the core's groups "momentum" and "reference" are in it by themselves: a new row in `registry` is a new
+control, setting, axis, key of the infotext and of a request.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +12,27 @@ from dataclasses import dataclass
 from typing import Any
 
 from sonar_sampler.errors import ConfigError, UnknownOptionError
-from sonar_sampler.registry import Knob, default, knobs, suggest
+from sonar_sampler.presets import PRESETS
+from sonar_sampler.registry import SAMPLERS, Knob, default, knobs, suggest
 from sonar_sampler.steps import parse_step
 
 AS_SELECTED = "As selected above"
-METHODS = {"Euler a": "euler_a", "Euler": "euler", "Naive": "naive"}
+METHODS = {label: name for name, label in SAMPLERS.items()}
 """Label of a sampler in the webui -> its name in the core."""
 
 REF_OFF, REF_IMAGE, REF_INIT = "Off", "Image", "img2img image"
+CUSTOM = "Custom"
 
 # What the sliders allow is smaller; these are the limits for the API.
-LARGEST_RATIO, LARGEST_SIDE = 8.0, 8192
+LARGEST_RATIO, LARGEST_SIDE, LARGEST_NUMBER, LONGEST_TEXT = 8.0, 8192, 1e6, 500
+
+GROUPS: Mapping[str, str] = {
+    "momentum": "Momentum",
+    "reference": "Reference",
+    "passes": "Hires. fix and upscaling",
+    "grid": "Grid search",
+}
+"""The groups behind "Advanced": name -> title. The controls of the group "panel" are above them."""
 
 
 @dataclass(frozen=True)
@@ -26,115 +40,158 @@ class Option:
     """One option.
 
     Attributes:
-        knob: label, help, range and choices.
+        knob: label, help, kind, group, range and choices. Kinds beside those of the core: text, image, upscaler.
         default: the value that means "nothing special"; the Settings page may start the panel with another.
-        kind: choice, number, whole, step, flag, text, image or upscaler.
-        stored: whether the Settings page has an entry for it.
+        stored: whether the Settings page has an entry for it, and "Save as default" keeps it.
         axis: whether the X/Y/Z plot has an axis for it.
     """
 
     knob: Knob
     default: Any
-    kind: str
     stored: bool = True
     axis: bool = True
 
 
-def _core(name: str, kind: str) -> Option:
-    value = default(name)
-    return Option(knobs()[name], f"{value:.0%}" if kind == "step" else value, kind)
+def _of_core(group: str) -> dict[str, Option]:
+    options = {}
+    for name, knob in knobs().items():
+        if knob.group == group:
+            value = default(name)
+            options[name] = Option(knob, f"{value:.0%}" if knob.kind == "step" else value)
+    return options
 
 
-_RATIO = Knob("Upscale ratio", "How much larger the image gets when width and height are 0.", 1.0, 4.0, 0.1)
 _SIDE = "0: from the other side, or from the ratio if both are 0. With both given the image fills them and is cropped."
-_WIDTH = Knob("Upscale width", _SIDE, 0, 2048, 8)
-_HEIGHT = Knob("Upscale height", _SIDE, 0, 2048, 8)
 _LIST = "Values such as 0.75, 0.75:0.95 (three), 0.75:0.95:5 (five) or 0.95:0.75:-0.1 (a step). Empty: the slider."
 
 OPTIONS: Mapping[str, Option] = {
-    "enable": Option(Knob("Enable", "Runs this job with Sonar."), False, "flag", stored=False, axis=False),
+    "enable": Option(
+        Knob("Sonar", "Runs this job with Sonar.", "flag", "panel"), default=False, stored=False, axis=False
+    ),
     "sampler": Option(
         Knob(
             "Base sampler",
-            "As selected above: the sampling method of the page, of which Euler a, Euler and the Sonar samplers "
-            "are possible. The others win over it.",
+            "As selected above: the sampling method of the page, if Sonar has it. The others win over it.",
+            "choice",
+            "momentum",
             choices=(AS_SELECTED, *METHODS),
         ),
-        AS_SELECTED,
-        "choice",
+        default=AS_SELECTED,
     ),
-    "momentum": _core("momentum", "number"),
-    "momentum_hist": _core("momentum_hist", "number"),
-    "momentum_sign": _core("momentum_sign", "choice"),
-    "momentum_hist_init": _core("momentum_hist_init", "choice"),
-    "momentum_start": Option(
-        Knob(
-            "Momentum start",
-            "First step with momentum: a step number such as 3 (the first is 0), or a fraction such as 25% or 0.25.",
-        ),
-        "0%",
-        "step",
-    ),
-    "momentum_stop": Option(
-        Knob(
-            "Momentum stop",
-            "Last step with momentum, inclusive: a step number, or a fraction of the steps of the pass.",
-        ),
-        "100%",
-        "step",
-    ),
+    **_of_core("momentum"),
     "ref_source": Option(
         Knob(
             "Reference",
             "An image that pulls the result towards itself at each step, or the image of img2img.",
+            "choice",
+            "reference",
             choices=(REF_OFF, REF_IMAGE, REF_INIT),
         ),
-        REF_OFF,
-        "choice",
+        default=REF_OFF,
         stored=False,
         axis=False,
     ),
     "ref_image": Option(
-        Knob("Reference image", "Cropped and resized to the size of the pass."), None, "image", stored=False, axis=False
+        Knob("Reference image", "Cropped and resized to the size of the pass.", "image", "reference"),
+        default=None,
+        stored=False,
+        axis=False,
     ),
-    "ref_method": _core("ref_method", "choice"),
-    "ref_factor": _core("ref_factor", "number"),
-    "ref_start": _core("ref_start", "step"),
-    "ref_stop": _core("ref_stop", "step"),
+    **_of_core("reference"),
     "hires": Option(
         Knob(
             "Hires pass",
             "Momentum and reference in the second pass of Hires. fix too; off, that pass runs plain.",
+            "flag",
+            "passes",
         ),
-        True,
-        "flag",
+        default=True,
     ),
     "upscale": Option(
-        Knob("Upscaling", "Enlarges the finished images, shown and saved."), False, "flag", stored=False, axis=False
-    ),
-    "upscaler": Option(Knob("Upscaler", "What enlarges; None does nothing."), "Lanczos", "upscaler"),
-    "upscale_ratio": Option(_RATIO, 1.0, "number"),
-    "upscale_width": Option(_WIDTH, 0, "whole", axis=False),
-    "upscale_height": Option(_HEIGHT, 0, "whole", axis=False),
-    "grid": Option(
-        Knob("Grid search", "One image for each pair of the two lists, and a sheet of them all."),
-        False,
-        "flag",
+        Knob("Upscaling", "Enlarges the finished images, shown and saved.", "flag", "passes"),
+        default=False,
         stored=False,
         axis=False,
     ),
-    "grid_momentum": Option(Knob("Momentum current search list", _LIST), "0.75:0.95:5", "text", axis=False),
-    "grid_momentum_hist": Option(Knob("Momentum history search list", _LIST), "0.2:0.8:5", "text", axis=False),
+    "upscaler": Option(Knob("Upscaler", "What enlarges; None does nothing.", "upscaler", "passes"), default="Lanczos"),
+    "upscale_ratio": Option(
+        Knob(
+            "Upscale ratio",
+            "How much larger the image gets when width and height are 0.",
+            "number",
+            "passes",
+            low=1.0,
+            high=4.0,
+            step=0.1,
+        ),
+        default=1.0,
+    ),
+    "upscale_width": Option(
+        Knob("Upscale width", _SIDE, "whole", "passes", low=0, high=2048, step=8), default=0, axis=False
+    ),
+    "upscale_height": Option(
+        Knob("Upscale height", _SIDE, "whole", "passes", low=0, high=2048, step=8), default=0, axis=False
+    ),
+    "grid": Option(
+        Knob("Grid search", "One image for each pair of the two lists, and a sheet of them all.", "flag", "grid"),
+        default=False,
+        stored=False,
+        axis=False,
+    ),
+    "grid_momentum": Option(
+        Knob("Momentum current search list", _LIST, "text", "grid"), default="0.75:0.95:5", axis=False
+    ),
+    "grid_momentum_hist": Option(
+        Knob("Momentum history search list", _LIST, "text", "grid"), default="0.2:0.8:5", axis=False
+    ),
+    "preset": Option(
+        Knob(
+            "Preset",
+            "Sets the sliders and every other option of momentum. Custom: your own values.",
+            "choice",
+            "panel",
+            choices=(*PRESETS, CUSTOM),
+        ),
+        default=CUSTOM,
+        stored=False,
+    ),
 }
 
-GRID = ("grid", "grid_momentum", "grid_momentum_hist")
+CORE = tuple(name for name in OPTIONS if name in knobs() and name != "sampler")
+"""The options that go into `SonarConfig` as they are."""
+
+
+def of_group(group: str) -> list[str]:
+    """The names of a group's options."""
+    return [name for name, option in OPTIONS.items() if option.knob.group == group]
 
 
 def arguments(dropdown: bool) -> list[str]:
-    """The names of the script's positional arguments, in order; new ones go to the end of `OPTIONS`."""
-    if dropdown:
-        return [name for name in OPTIONS if name != "enable"]
-    return [name for name in OPTIONS if name not in GRID]
+    """The names of the script's positional arguments, in order."""
+    return [name for name in OPTIONS if name != "enable" or not dropdown]
+
+
+def preset_values(preset: str) -> dict[str, Any]:
+    """The options that a preset sets; none for `CUSTOM`."""
+    if preset == CUSTOM:
+        return {}
+    settings = {name: OPTIONS[name].default for name in of_group("momentum") if name != "sampler"}
+    return {**settings, **PRESETS[preset].options}
+
+
+def preset_of(values: Mapping[str, Any]) -> str:
+    """The preset that these values make, by name; `CUSTOM` if none does."""
+    for preset in PRESETS:
+        if all(_same(name, values[name], value) for name, value in preset_values(preset).items()):
+            return preset
+    return CUSTOM
+
+
+def _same(name: str, one: Any, other: Any) -> bool:
+    try:
+        return bool(check(name, one) == check(name, other))
+    except ConfigError:
+        return False
 
 
 def check(name: str, value: Any) -> Any:
@@ -146,28 +203,45 @@ def check(name: str, value: Any) -> Any:
         ConfigError: with the option, the value and what is allowed.
     """
     if name not in OPTIONS:
-        raise UnknownOptionError(f"{name} = {value!r}: no such option; {suggest(name, list(OPTIONS))}")
-    option = OPTIONS[name]
-    if option.kind == "step":
+        raise UnknownOptionError(f"{_brief(name)}: no such option; {suggest(str(name)[:60], list(OPTIONS))}")
+    knob = OPTIONS[name].knob
+    if knob.kind == "step":
+        if not (_is_number(value) or (isinstance(value, str) and len(value) < _LONGEST_SHOWN)):
+            raise _refused(name, value, "must be a step such as 12, or a fraction of the steps such as 0.75 or 75%")
         return parse_step(value, name)
-    if option.kind == "choice" and value not in option.knob.choices:
-        raise _refused(name, value, f"must be one of {', '.join(option.knob.choices)}")
-    if option.kind in ("number", "whole") and not _is_number(value):
-        raise _refused(name, value, "must be a number")
-    if option.kind == "flag" and not isinstance(value, bool):
+    if knob.kind == "choice" and value not in knob.choices:
+        raise _refused(name, value, f"must be one of {', '.join(knob.choices)}")
+    if knob.kind in ("number", "whole") and not _is_number(value):
+        raise _refused(name, value, f"must be a number of at most {LARGEST_NUMBER:,.0f}")
+    if knob.kind == "flag" and not isinstance(value, bool):
         raise _refused(name, value, "must be true or false")
-    if option.kind in ("text", "upscaler") and not isinstance(value, str):
-        raise _refused(name, value, "must be text")
+    if knob.kind in ("text", "upscaler") and not (isinstance(value, str) and len(value) <= LONGEST_TEXT):
+        raise _refused(name, value, f"must be text of at most {LONGEST_TEXT} characters")
     if name == "upscale_ratio" and not 1 <= value <= LARGEST_RATIO:
         raise _refused(name, value, f"must be in [1, {LARGEST_RATIO:g}]")
-    if option.kind == "whole" and not (0 <= value <= LARGEST_SIDE and value == int(value)):
+    if knob.kind == "whole" and not (0 <= value <= LARGEST_SIDE and value == int(value)):
         raise _refused(name, value, f"must be a whole number in [0, {LARGEST_SIDE}]")
     return value
 
 
 def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return False
+    # Before isfinite, which cannot turn every int into a float.
+    return abs(value) <= LARGEST_NUMBER and math.isfinite(value)
+
+
+_LONGEST_SHOWN = 60
+
+
+def _brief(value: Any) -> str:
+    """The value for a message, cut where nobody reads on."""
+    if isinstance(value, int) and abs(value) > 10**_LONGEST_SHOWN:
+        return "a number of more than 60 digits"
+    text = repr(value[:_LONGEST_SHOWN] if isinstance(value, str | list) else value)
+    whole = len(text) <= _LONGEST_SHOWN and not (isinstance(value, str | list) and len(value) > _LONGEST_SHOWN)
+    return text if whole else f"{text[:_LONGEST_SHOWN]}..."
 
 
 def _refused(name: str, value: Any, why: str) -> ConfigError:
-    return ConfigError(f"{name} = {value!r}: {why}")
+    return ConfigError(f"{name} = {_brief(value)}: {why}")

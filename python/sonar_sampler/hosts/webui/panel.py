@@ -1,136 +1,264 @@
 """The controls of the script.
 
-Element ids are `script_txt2img_sonar_NAME` and `script_img2img_sonar_NAME`. NAME is an option of `options.OPTIONS`:
-enable (accordion only), sampler, momentum, momentum_hist, momentum_sign, momentum_hist_init, momentum_start,
-momentum_stop, ref_source, ref_image, ref_method, ref_factor, ref_start, ref_stop, hires, upscale, upscaler,
-upscale_ratio, upscale_width, upscale_height, and in the Script dropdown grid, grid_momentum, grid_momentum_hist.
+Element ids are `script_txt2img_sonar_NAME` and `script_img2img_sonar_NAME`. NAME is an option of `options.OPTIONS`; for
+the rest see `_Panel`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import gradio as gr
+from modules import ui_components
 
-from sonar_sampler.hosts.webui import settings, upscale
-from sonar_sampler.hosts.webui.options import OPTIONS, REF_IMAGE, REF_INIT, REF_OFF, arguments
+from sonar_sampler.errors import SonarError
+from sonar_sampler.hosts.webui import infotext, settings, upscale
+from sonar_sampler.hosts.webui.look import Host, look
+from sonar_sampler.hosts.webui.options import (
+    GROUPS,
+    OPTIONS,
+    REF_IMAGE,
+    REF_OFF,
+    arguments,
+    of_group,
+    preset_values,
+)
+from sonar_sampler.hosts.webui.refusal import labelled
 
-_DECIDING = ("momentum", "ref_source", "upscale", "grid")
+SCRIPT = "script"
+"""The name of the Script dropdown among the page's controls: choosing in it is a reason to look again."""
+
+_SLIDERS = ("momentum", "momentum_hist")
+# More choices than this are a dropdown.
+_MOST_BUTTONS = 3
 
 
-def build(dropdown: bool, is_img2img: bool, elem_id: Callable[[str], str]) -> dict[str, Any]:
-    """Lays the controls out and connects what hides them.
+# A slider that is dragged changes faster than the server answers, and answers may overtake each other: one request at a
+# time, with the values of its own time, and one more after it if anything has changed.
+_LOOK = """() => {{
+    const look = (window.sonarLooks ||= {{}})["{id}"] ||= {{}};
+    look.again = look.busy;
+    if (!look.busy) {{
+        look.busy = true;
+        (document.querySelector("gradio-app")?.shadowRoot ?? document).querySelector("#{id}").click();
+    }}
+    return [];
+}}"""
+_NEXT_LOOK = f"""() => {{{{
+    const look = window.sonarLooks["{{id}}"];
+    look.busy = false;
+    return look.again ? ({_LOOK})() : [];
+}}}}"""
 
-    Args:
-        dropdown: the form with grid search; otherwise the one with Enable.
-        is_img2img: the tab.
-        elem_id: makes an element id of an option's name.
 
-    Returns:
-        The controls by option, in the order of the script's arguments.
+class Panel:
+    """The panel of one tab and form.
+
+    Attributes:
+        controls: option -> its control, in the order of the script's arguments.
+        pasted: what a pasted text changes: pairs of a component and a function of the text's settings.
     """
-    controls: dict[str, Any] = {}
 
-    def add(name: str, **more: Any) -> None:
-        controls[name] = _control(name, elem_id(name), **more)
+    def __init__(self, dropdown: bool, is_img2img: bool, elem_id: Callable[[str], str], host: dict[str, Any]) -> None:
+        """Lays the controls out and connects them.
 
-    shown = {name: settings.stored(name) for name in OPTIONS}
-    visible = _visibility(shown["momentum"], REF_OFF, False, False)
-    groups: dict[str, Any] = {}
-
-    def group(name: str, block: Any = gr.Row) -> Any:
-        groups[name] = block(visible=visible[name], elem_id=elem_id(f"group_{name}"))
-        return groups[name]
-
-    with gr.Column(elem_id=elem_id("panel")):
-        if not dropdown:
-            add("enable")
-        add("sampler")
+        Args:
+            dropdown: the form in the Script dropdown; otherwise the accordion with Enable in its header.
+            is_img2img: the tab.
+            elem_id: makes an element id of a name.
+            host: the page's own controls: field of `look.Host`, or `SCRIPT`, -> component, as far as they are known.
+        """
+        self._id, self._is_img2img, self._host = elem_id, is_img2img, host
+        self._made: dict[str, Any] = {}
+        self._groups: dict[str, Any] = {}
+        self._texts: dict[str, Any] = {}
+        self._values = {name: settings.starting(name) for name in OPTIONS}
+        self._values["enable"] = dropdown
+        self._look = look(self._values, Host(hires=False if "hires" in host else None))
         if dropdown:
-            add("grid")
-        with group("values"):
-            add("momentum")
-            with group("history", gr.Column):
-                add("momentum_hist")
-        if dropdown:
-            with group("lists"):
-                add("grid_momentum")
-                add("grid_momentum_hist")
-        with group("details"):
-            add("momentum_sign")
-            add("momentum_hist_init")
-        with group("range"):
-            add("momentum_start")
-            add("momentum_stop")
-        add("ref_source", choices=[REF_OFF, REF_IMAGE, REF_INIT] if is_img2img else [REF_OFF, REF_IMAGE])
-        with group("image"):
-            add("ref_image")
-        with group("reference", gr.Column):
+            with gr.Column(elem_id=elem_id("panel")):
+                self._text("summary")
+                self._lay_out()
+        else:
+            with self._accordion(), gr.Column(elem_id=elem_id("panel")):
+                self._lay_out()
+        self.controls = {name: self._made[name] for name in arguments(dropdown)}
+        # Not shown; it changes when a text is pasted.
+        self._expected = gr.Textbox(visible=False, elem_id=elem_id("ref_expected"))
+        self._connect()
+        self.pasted = [(control, self._reader(name)) for name, control in self.controls.items() if name != "ref_image"]
+        self.pasted.append((self._expected, infotext.reference_hash))
+
+    # Layout
+
+    def _accordion(self) -> AbstractContextManager[Any]:
+        label, elem_id = OPTIONS["enable"].knob.label, self._id("enable")
+        if not hasattr(ui_components, "InputAccordion"):
             with gr.Row():
-                add("ref_method")
-                add("ref_factor")
+                self._add("enable")
+                self._text("summary")
+            block: AbstractContextManager[Any] = gr.Accordion(label, open=False, elem_id=self._id("accordion"))
+            return block
+        accordion = ui_components.InputAccordion(False, label=label, elem_id=elem_id)
+        accordion.do_not_save_to_config = True
+        self._made["enable"] = accordion
+        with accordion.extra():
+            self._text("summary")
+        return accordion  # type: ignore[no-any-return]
+
+    def _lay_out(self) -> None:
+        self._text("note")
+        with gr.Row(elem_id=self._id("main")):
+            with gr.Column(scale=2, min_width=160):
+                self._add("preset", value=self._look.preset)
+                self._text("preset")
+            with gr.Column(scale=5, min_width=240):
+                self._text("grid")
+                for name in _SLIDERS:
+                    with self._group(name):
+                        self._add(name)
+        with gr.Accordion("Advanced", open=False, elem_id=self._id("advanced")):
+            with gr.Tabs(elem_id=self._id("tabs")):
+                for group, title in GROUPS.items():
+                    shown = "Upscaling" if group == "passes" and self._is_img2img else title
+                    with gr.Tab(shown, id=group, elem_id=self._id(f"tab_{group}")):
+                        getattr(self, f"_lay_out_{group}")()
+            with gr.Row(elem_id=self._id("saving")):
+                self._text("saved")
+                self._save = gr.Button("Save as default", size="sm", elem_id=self._id("save"))
+                _teach(
+                    self._save, "These values become the defaults: of this panel, of requests and of Sonar's samplers."
+                )
+
+    def _lay_out_momentum(self) -> None:
+        self._add("sampler")
+        with self._group("moving"):
+            self._pairs(name for name in of_group("momentum") if name not in ("sampler", *_SLIDERS))
+
+    def _lay_out_reference(self) -> None:
+        choices = OPTIONS["ref_source"].knob.choices
+        self._add("ref_source", choices=list(choices if self._is_img2img else choices[:-1]))
+        with self._group("image"):
+            self._add("ref_image")
+            self._text("reference")
+        with self._group("referring"):
+            self._pairs(name for name in of_group("reference") if name not in ("ref_source", "ref_image"))
+
+    def _lay_out_passes(self) -> None:
+        with self._group("hires"):
+            self._add("hires", visible=not self._is_img2img)
+        self._add("upscale")
+        with self._group("upscaling"):
+            self._text("upscaling")
+            self._pairs(name for name in of_group("passes") if name not in ("hires", "upscale"))
+
+    def _lay_out_grid(self) -> None:
+        self._add("grid")
+        with self._group("lists"):
+            self._pairs(name for name in of_group("grid") if name != "grid")
+            self._text("cells")
+
+    def _pairs(self, names: Iterable[str]) -> None:
+        remaining = list(names)
+        while remaining:
             with gr.Row():
-                add("ref_start")
-                add("ref_stop")
-        with gr.Row():
-            add("hires", visible=not is_img2img)
-            add("upscale")
-        with group("upscaling", gr.Column):
-            with gr.Row():
-                add("upscaler", choices=upscale.names())
-                add("upscale_ratio")
-            with gr.Row():
-                add("upscale_width")
-                add("upscale_height")
-    _connect(controls, groups)
-    return {name: controls[name] for name in arguments(dropdown)}
+                for name in remaining[:2]:
+                    self._add(name)
+            remaining = remaining[2:]
+
+    def _group(self, name: str) -> Any:
+        self._groups[name] = gr.Column(visible=self._look.visible[name], elem_id=self._id(f"group_{name}"))
+        return self._groups[name]
+
+    def _text(self, place: str) -> None:
+        text = self._look.texts.get(place, "")
+        self._texts[place] = gr.HTML(text, visible=bool(text), elem_id=self._id(f"text_{place}"))
+
+    def _add(self, name: str, **more: Any) -> None:
+        self._made[name] = _control(name, self._id(name), **{"value": self._values[name], **more})
+
+    # Life
+
+    def _reader(self, name: str) -> Callable[[Any], Any]:
+        read = infotext.reader(name)
+        if name == "ref_source" and not self._is_img2img:
+            # There is no such image here, and a choice that is not offered would show as none.
+            return lambda params: REF_OFF if (value := read(params)) not in (None, REF_OFF, REF_IMAGE) else value
+        return read
+
+    def _connect(self) -> None:
+        names, fields = list(self.controls), [name for name in self._host if name != SCRIPT]
+        inputs = [*self.controls.values(), *(self._host[name] for name in fields), self._expected]
+        places = [place for place in self._texts if place != "saved"]
+        outputs = [*self._groups.values(), *(self._texts[place] for place in places), self._made["preset"]]
+
+        def refresh(*given: Any) -> list[Any]:
+            values = {**self._values, **dict(zip(names, given, strict=False))}
+            around = Host(**dict(zip(fields, given[len(names) :], strict=False)))
+            seen = look(values, around, given[-1] or "")
+            texts = [seen.texts[place] for place in places]
+            return [
+                *(gr.update(visible=seen.visible[group]) for group in self._groups),
+                *(gr.update(value=text, visible=bool(text)) for text in texts),
+                gr.update(value=seen.preset),
+            ]
+
+        button = gr.Button(visible=False, elem_id=self._id("look"))
+        looked = button.click(refresh, inputs, outputs, show_progress=False, queue=False)
+        looked.then(None, _js=_NEXT_LOOK.format(id=self._id("look")))
+        for component in [*inputs, *([self._host[SCRIPT]] if SCRIPT in self._host else [])]:
+            if component is not self._made["preset"]:
+                component.change(None, _js=_LOOK.format(id=self._id("look")))
+
+        options = list(preset_values(next(iter(OPTIONS["preset"].knob.choices))))
+
+        def choose(preset: str) -> list[Any]:
+            values = preset_values(preset)
+            return [gr.update(value=values[name]) if name in values else gr.update() for name in options]
+
+        preset = self._made["preset"]
+        preset.input(choose, [preset], [self._made[name] for name in options], show_progress=False, queue=False)
+
+        def save(*given: Any) -> Any:
+            try:
+                said = settings.save(dict(zip(names, given, strict=True)))
+            except SonarError as error:
+                said = f"Not saved: {labelled(str(error))}"
+            return gr.update(value=said, visible=True)
+
+        self._save.click(save, list(self.controls.values()), [self._texts["saved"]], show_progress=False)
 
 
-def _control(name: str, elem_id: str, **more: Any) -> Any:
-    option = OPTIONS[name]
-    knob = option.knob
-    value = settings.stored(name)
+def _control(name: str, elem_id: str, value: Any, **more: Any) -> Any:
+    knob = OPTIONS[name].knob
     common = {"label": knob.label, "elem_id": elem_id, **more}
-    if option.kind == "image":
+    if knob.kind == "image":
         control = gr.Image(**common, type="pil", image_mode="RGBA", height=240)
-    elif option.kind == "flag":
-        control = gr.Checkbox(value=value, info=knob.help, **common)
-    elif option.kind == "choice":
-        control = gr.Radio(value=value, info=knob.help, **{"choices": list(knob.choices), **common})
-    elif option.kind == "upscaler":
-        control = gr.Dropdown(value=value, info=knob.help, **common)
-    elif option.kind in ("number", "whole"):
-        control = gr.Slider(value=value, info=knob.help, minimum=knob.low, maximum=knob.high, step=knob.step, **common)
+    elif knob.kind == "flag":
+        control = gr.Checkbox(value=value, **common)
+    elif knob.kind == "choice":
+        choices = more.get("choices", list(knob.choices))
+        chooser = gr.Radio if len(knob.choices) <= _MOST_BUTTONS else gr.Dropdown
+        control = chooser(value=value, **{**common, "choices": choices})
+    elif knob.kind == "upscaler":
+        control = gr.Dropdown(value=value, choices=upscale.names(), **common)
+    elif knob.low is not None:
+        control = gr.Slider(value=value, minimum=knob.low, maximum=knob.high, step=knob.step, **common)
+    elif knob.kind in ("number", "whole"):
+        control = gr.Number(value=value, **common)
     else:
-        control = gr.Textbox(value=str(value), info=knob.help, max_lines=1, **common)
+        control = gr.Textbox(value=str(value), max_lines=1, **common)
     # Defaults come from the Settings page; the host's ui-config.json would keep the first ones for ever.
     control.do_not_save_to_config = True
+    _teach(control, knob.help)
     return control
 
 
-def _visibility(momentum: float, ref_source: str, upscaled: bool, grid: bool) -> dict[str, bool]:
-    """Which groups of controls do something."""
-    moving = grid or momentum != 1
-    return {
-        "values": not grid,
-        "history": moving,
-        "lists": grid,
-        "details": moving,
-        "range": moving,
-        "image": ref_source == REF_IMAGE,
-        "reference": ref_source != REF_OFF,
-        "upscaling": upscaled,
-    }
-
-
-def _connect(controls: dict[str, Any], groups: dict[str, Any]) -> None:
-    deciding = [controls[name] for name in _DECIDING if name in controls]
-
-    def show(*values: Any) -> list[Any]:
-        grid = bool(values[3]) if len(values) > 3 else False
-        visible = _visibility(values[0], values[1], values[2], grid)
-        return [gr.update(visible=visible[name]) for name in groups]
-
-    for control in deciding:
-        control.change(show, inputs=deciding, outputs=list(groups.values()), show_progress=False)
+def _teach(control: Any, text: str) -> None:
+    """Help as a tooltip where the host has them, else below the label."""
+    if hasattr(control, "webui_tooltip"):
+        control.webui_tooltip = text
+    elif hasattr(control, "info"):
+        control.info = text

@@ -15,6 +15,12 @@ from PIL import Image, ImageOps
 
 from sonar_sampler.errors import ConfigError
 
+LARGEST_PIXELS, LONGEST_TEXT = 32_000_000, 64_000_000
+"""The most pixels of a reference that comes with a request, and the most characters of its base64."""
+
+# Not all that the library opens: for some kinds it starts programs.
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
+_WORDS = f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}"
 _SCALE = 8  # pixels per latent cell, of every model that these hosts run
 
 
@@ -29,17 +35,36 @@ def decode(value: Any) -> Image.Image | None:
     if isinstance(value, Image.Image):
         return value
     if not isinstance(value, str):
-        raise ConfigError(f"ref_image is a {type(value).__name__}: must be an image as base64 or a data URL")
-    text = value.partition(",")[2] if value.startswith("data:") else value
+        raise ConfigError(f"ref_image is a {type(value).__name__}: must be a {_WORDS} image as base64 or a data URL")
+    text = value.partition(",")[2] if value[:5] == "data:" else value
+    if len(text) > LONGEST_TEXT:
+        raise ConfigError(f"ref_image has {len(text):,} characters: at most {LONGEST_TEXT:,} are allowed")
     try:
-        return ImageOps.exif_transpose(Image.open(io.BytesIO(base64.b64decode(text, validate=True))))
-    except (binascii.Error, ValueError, OSError, Image.DecompressionBombError):
-        raise ConfigError(f"ref_image = {value[:40]!r}...: must be an image as base64 or a data URL") from None
+        image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=_FORMATS)
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise ConfigError(f"ref_image has too many pixels: {_MOST}") from None
+    except (binascii.Error, ValueError, OSError):
+        raise _unreadable(value) from None
+    # Nothing is decoded yet: a small file can hold very many pixels.
+    if image.width * image.height > LARGEST_PIXELS:
+        raise ConfigError(f"ref_image has {image.width} x {image.height} pixels: {_MOST}")
+    try:
+        return ImageOps.exif_transpose(image)
+    except (ValueError, OSError, SyntaxError):
+        raise _unreadable(value) from None
+
+
+_MOST = f"at most {LARGEST_PIXELS // 1_000_000} megapixels are allowed; the pass needs no more than its own size"
+
+
+def _unreadable(text: str) -> ConfigError:
+    return ConfigError(f"ref_image = {text[:40]!r}...: must be a {_WORDS} image as base64 or a data URL")
 
 
 def digest(image: Image.Image) -> str:
-    """Ten hexadecimal digits that tell a picture from another."""
-    return hashlib.sha256(repr((image.mode, image.size)).encode() + image.tobytes()).hexdigest()[:10]
+    """Ten hexadecimal digits that tell a picture from another: the same from a page and from a request."""
+    pixels = image.convert("RGBA")
+    return hashlib.sha256(repr(pixels.size).encode() + pixels.tobytes()).hexdigest()[:10]
 
 
 def latent(p: Any, image: Image.Image, x: torch.Tensor) -> torch.Tensor:

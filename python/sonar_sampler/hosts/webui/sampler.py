@@ -2,23 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from modules import script_callbacks, sd_samplers, sd_samplers_common, sd_samplers_kdiffusion
 
 from sonar_sampler.hosts.webui import infotext, reference, sampling
 from sonar_sampler.hosts.webui import job as jobs
-from sonar_sampler.hosts.webui.options import REF_IMAGE, REF_INIT
+from sonar_sampler.hosts.webui.options import METHODS, REF_IMAGE, REF_INIT
 from sonar_sampler.hosts.webui.refusal import refusing
+from sonar_sampler.registry import SAMPLERS, default
 
-_CHURN = ["s_churn", "s_tmin", "s_tmax", "s_noise"]
-# ENSD is written into the infotext of a sampler that draws noise.
-_TABLE: tuple[tuple[str, Any, list[str], dict[str, Any], list[str]], ...] = (
-    ("Sonar Euler a", sampling.sample_euler_a, ["sonar_euler_a"], {"uses_ensd": True}, []),
-    ("Sonar Euler", sampling.sample_euler, ["sonar_euler"], {}, _CHURN),
-    ("Sonar Naive", sampling.sample_naive, ["sonar_naive"], {"uses_ensd": True}, []),
-)
-NAMES = tuple(row[0] for row in _TABLE)
+# Options of the host's `SamplerData` for solvers that the host has not itself, by the core's name.
+_OPTIONS: Mapping[str, Mapping[str, Any]] = {"naive": {"uses_ensd": True}}
+
+NAMES: Mapping[str, str] = {jobs.sampler_name(label): name for label, name in METHODS.items()}
+"""Name in the host's lists -> the core's name."""
+
+DEFAULT = next(name for name, solver in NAMES.items() if solver == default("sampler"))
+"""The sampler that stands in for one that Sonar does not have."""
+
+_FUNCTIONS = {name: sampling.function(solver) for name, solver in NAMES.items()}
+
+
+def replacement(name: str) -> str | None:
+    """The Sonar sampler that a sampling method of the page becomes; None if Sonar does not have it."""
+    if name in NAMES:
+        return name
+    return jobs.sampler_name(name) if name in METHODS else None
 
 
 class SonarSampler(sd_samplers_kdiffusion.KDiffusionSampler):  # type: ignore[misc]
@@ -60,12 +71,14 @@ def begin(p: Any, x: Any, initial: Any) -> None:
 def register() -> None:
     """Puts the samplers into the host's lists, in place of those that an earlier load left there."""
     _remove()
-    for name, function, aliases, options, parameters in _TABLE:
-        data = sd_samplers_common.SamplerData(name, _constructor(function), aliases, dict(options))
+    for name, function in _FUNCTIONS.items():
+        solver = NAMES[name]
+        options, settings = _of_host(solver)
+        data = sd_samplers_common.SamplerData(name, _constructor(function), [f"sonar_{solver}"], options)
         sd_samplers.all_samplers.append(data)
         sd_samplers.all_samplers_map[name] = data
         # Keyed by the callable: that is what the host looks up.
-        sd_samplers_kdiffusion.sampler_extra_params[function] = list(parameters)
+        sd_samplers_kdiffusion.sampler_extra_params[function] = settings
     _publish()
     script_callbacks.on_script_unloaded(unregister)
 
@@ -76,6 +89,14 @@ def unregister() -> None:
     _publish()
 
 
+def _of_host(solver: str) -> tuple[dict[str, Any], list[str]]:
+    """What the host has for its own sampler of that label: its options, and the settings that it passes."""
+    for label, function, _aliases, options in getattr(sd_samplers_kdiffusion, "samplers_k_diffusion", []):
+        if label == SAMPLERS[solver]:
+            return dict(options), list(sd_samplers_kdiffusion.sampler_extra_params.get(function, []))
+    return dict(_OPTIONS.get(solver, {})), []
+
+
 def _constructor(function: Any) -> Any:
     return lambda model: SonarSampler(function, model)
 
@@ -83,7 +104,7 @@ def _constructor(function: Any) -> Any:
 def _remove() -> None:
     # In place: other extensions hold the lists themselves.
     sd_samplers.all_samplers[:] = [data for data in sd_samplers.all_samplers if data.name not in NAMES]
-    for name, function, *_ in _TABLE:
+    for name, function in _FUNCTIONS.items():
         sd_samplers.all_samplers_map.pop(name, None)
         sd_samplers_kdiffusion.sampler_extra_params.pop(function, None)
 

@@ -1,11 +1,12 @@
 """The sampling functions that the host's `KDiffusionSampler` calls.
 
-The host reads their signatures to decide what to pass, so they are written out; everything else comes from the
-job, `model.p`: options, noise and seeds. Nothing here outlives a call.
+The host reads their signatures to decide what to pass; everything else comes from the job, `model.p`: options, noise
+and seeds. Nothing here outlives a call.
 """
 
 from __future__ import annotations
 
+import inspect
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +17,9 @@ from modules import rng, shared
 
 from sonar_sampler import SonarConfig
 from sonar_sampler import torch as sonar
+from sonar_sampler.errors import NumericError
 from sonar_sampler.hosts.webui import job as jobs
+from sonar_sampler.registry import SAMPLERS
 
 Tensor = torch.Tensor
 NoiseSampler = Callable[[Tensor, Tensor], Tensor]
@@ -30,78 +33,85 @@ class Pass:
     reference: Tensor | None = None
 
 
-def sample_euler_a(
-    model: Any,
-    x: Tensor,
-    sigmas: Tensor,
-    extra_args: dict[str, Any] | None = None,
-    callback: Any = None,
-    disable: bool | None = None,
-    eta: float = 1.0,
-    s_noise: float = 1.0,
-    noise_sampler: NoiseSampler | None = None,
-) -> Tensor:
-    """Sonar Euler a. Arguments and result are those of `sonar_sampler.torch.sample_sonar_euler_a`."""
-    run = _Run(model, x, sigmas)
-    noise_sampler = noise_sampler or run.noise
-    return sonar.sample_sonar_euler_a(
-        model, x, sigmas, extra_args, callback, disable, eta, s_noise, noise_sampler,
-        config=run.config, reference=run.reference,
-    )  # fmt: skip
+def function(solver: str) -> Callable[..., Tensor]:
+    """The sampling function of a solver for the host.
+
+    Its signature is that of `sonar_sampler.torch.sample_sonar_SOLVER` up to the keyword-only arguments, which come from
+    the job.
+
+    Args:
+        solver: its name in the core.
+    """
+    of_torch = sonar.sample_function(solver)
+
+    parameters = inspect.signature(of_torch).parameters
+    names = [name for name, parameter in parameters.items() if parameter.kind is not parameter.KEYWORD_ONLY]
+
+    def sample(
+        model: Any,
+        x: Tensor,
+        sigmas: Tensor,
+        extra_args: dict[str, Any] | None = None,
+        callback: Any = None,
+        disable: bool | None = None,
+        **options: Any,
+    ) -> Tensor:
+        run = _Run(model, x)
+        noise = options.pop("noise_sampler", None) or run.noise
+        if run.config.flow and options.get("s_churn"):
+            run.tell(f"Sonar {SAMPLERS[solver]}: Sigma churn does not fit this model (flow matching) and was left out.")
+            options["s_churn"] = 0.0
+        # k-diffusion's functions with churn take a draw at each step, used or not.
+        if "s_churn" in names and noise is not None:
+            every = _EveryStep(noise, callback)
+            noise, callback = every.draw, every.callback
+        given = {**options, "config": run.config, "noise_sampler": noise, "reference": run.reference}
+        if not getattr(shared.cmd_opts, "disable_nan_check", False):
+            return of_torch(model, x, sigmas, extra_args, callback, disable, **given)
+        forgiving = _Forgiving(model)
+        try:
+            return forgiving.without_lost(of_torch(forgiving, x, sigmas, extra_args, callback, disable, **given))
+        except NumericError:
+            return torch.full_like(x, math.nan)
+
+    sample.__signature__ = inspect.Signature([parameters[name] for name in names])  # type: ignore[attr-defined]
+    sample.__name__ = sample.__qualname__ = f"sample_{solver}"
+    return sample
 
 
-def sample_euler(
-    model: Any,
-    x: Tensor,
-    sigmas: Tensor,
-    extra_args: dict[str, Any] | None = None,
-    callback: Any = None,
-    disable: bool | None = None,
-    s_churn: float = 0.0,
-    s_tmin: float = 0.0,
-    s_tmax: float = math.inf,
-    s_noise: float = 1.0,
-) -> Tensor:
-    """Sonar Euler. Arguments and result are those of `sonar_sampler.torch.sample_sonar_euler`."""
-    run = _Run(model, x, sigmas)
-    if run.config.flow and s_churn > 0:
-        run.tell("Sonar Euler: Sigma churn does not fit this model (flow matching) and was left out.")
-        s_churn = 0.0
-    noise = run.noise
-    if noise is not None:
-        every = _EveryStep(noise, callback)
-        noise, callback = every.draw, every.callback
-    return sonar.sample_sonar_euler(
-        model, x, sigmas, extra_args, callback, disable, s_churn, s_tmin, s_tmax, s_noise,
-        config=run.config, noise_sampler=noise, reference=run.reference,
-    )  # fmt: skip
+class _Forgiving:
+    """A model whose answers are finite: images that it lost are left out, and the others of the batch go on.
 
+    The host's samplers do the same by themselves, and show a lost image black.
+    """
 
-def sample_naive(
-    model: Any,
-    x: Tensor,
-    sigmas: Tensor,
-    extra_args: dict[str, Any] | None = None,
-    callback: Any = None,
-    disable: bool | None = None,
-) -> Tensor:
-    """Sonar Naive. Arguments and result are those of `sonar_sampler.torch.sample_sonar_naive`."""
-    run = _Run(model, x, sigmas)
-    return sonar.sample_sonar_naive(
-        model, x, sigmas, extra_args, callback, disable,
-        config=run.config, noise_sampler=run.noise, reference=run.reference,
-    )  # fmt: skip
+    def __init__(self, model: Any) -> None:
+        self._model = model
+        self._lost: Tensor | None = None
+
+    def __call__(self, x: Tensor, sigma: Tensor, **kwargs: Any) -> Tensor:
+        denoised: Tensor = self._model(x, sigma, **kwargs)
+        lost = ~denoised.flatten(1).isfinite().all(1)
+        self._lost = lost if self._lost is None else lost | self._lost
+        return denoised.masked_fill(self._of_image(denoised), 0)
+
+    def without_lost(self, latent: Tensor) -> Tensor:
+        """The result of the run, NaN where an image was lost."""
+        return latent.masked_fill(self._of_image(latent), math.nan)
+
+    def _of_image(self, latent: Tensor) -> Tensor:
+        assert self._lost is not None
+        return self._lost.to(latent.device).reshape(-1, *[1] * (latent.ndim - 1))
 
 
 class _Run:
     """What one call takes from the job."""
 
-    def __init__(self, model: Any, x: Tensor, sigmas: Tensor) -> None:
+    def __init__(self, model: Any, x: Tensor) -> None:
         self._p: Any = getattr(model, "p", None)
         current: Pass = getattr(self._p, "sonar_pass", None) or Pass(jobs.of(self._p))
         self.config: SonarConfig = replace(
             current.job.config,
-            momentum=current.job.momentum(len(sigmas) - 1),
             seed=_seeds(self._p, len(x)),
             flow=_is_flow(model),
             exact_last_step=_blends_in_denoiser_only(model),
@@ -116,7 +126,7 @@ class _Run:
 
 
 class _EveryStep:
-    """Takes one draw per step, used or not, as k-diffusion's Euler does: the streams stay aligned."""
+    """Takes one draw per step, used or not: the streams stay aligned."""
 
     def __init__(self, noise: NoiseSampler, callback: Any) -> None:
         self._noise = noise

@@ -6,18 +6,20 @@ from collections.abc import Mapping, Sequence
 from copy import copy
 from typing import Any
 
-import gradio as gr
 from modules import processing, scripts
 
 from sonar_sampler.errors import ConfigError, SonarError
 from sonar_sampler.hosts.webui import grid as grids
-from sonar_sampler.hosts.webui import infotext, panel, settings
+from sonar_sampler.hosts.webui import infotext, settings, sheet
 from sonar_sampler.hosts.webui import job as jobs
-from sonar_sampler.hosts.webui.options import arguments
+from sonar_sampler.hosts.webui.options import REF_INIT, arguments
+from sonar_sampler.hosts.webui.panel import SCRIPT, Panel
 from sonar_sampler.hosts.webui.refusal import refusal, refusing
-from sonar_sampler.hosts.webui.sampler import NAMES
+from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, replacement
 
 _TITLE = "Sonar"
+# Element id of a control of the page -> the field of `look.Host` that it is.
+_HIRES = {"txt2img_hr-checkbox": "hires", "hr_sampler": "hires_sampler"}
 _LATE = hasattr(scripts.Script, "postprocess_image_after_composite")
 
 
@@ -30,6 +32,7 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
 
     def __init__(self) -> None:
         self.dropdown = settings.is_dropdown()
+        self._host: dict[str, Any] = {}
 
     def title(self) -> str:
         """The name in lists and, in lower case, in requests."""
@@ -39,32 +42,31 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
         """Where the host puts it."""
         return True if self.dropdown else scripts.AlwaysVisible
 
+    def after_component(self, component: Any, **kwargs: Any) -> None:
+        """Told of each control of the page: keeps those that the panel looks at, if they come before it."""
+        known = {f"{self.tabname}_sampling": "sampler", "script_list": SCRIPT}
+        field = (known if self.is_img2img else {**known, **_HIRES}).get(kwargs.get("elem_id") or "")
+        if field is not None:
+            self._host[field] = component
+
     def ui(self, is_img2img: bool) -> list[Any]:
         """Builds the panel; the host calls this several times."""
-        if self.dropdown:
-            controls = panel.build(True, is_img2img, self.elem_id)
-        else:
-            with gr.Accordion(_TITLE, open=False, elem_id=self.elem_id("accordion")):
-                controls = panel.build(False, is_img2img, self.elem_id)
-        self.infotext_fields = [
-            (control, infotext.reader(name)) for name, control in controls.items() if name != "ref_image"
-        ]
+        panel = Panel(self.dropdown, is_img2img, self.elem_id, self._host)
+        self.infotext_fields = panel.pasted
         self.paste_field_names: list[str] = []
-        return list(controls.values())
+        return list(panel.controls.values())
 
     def run(self, p: Any, *args: Any) -> Any:
         """Runs a job for which the script was chosen in the dropdown."""
         with refusing(p):
-            values = self._values(p, args)
-            jobs.read(values)
-            grid = self._grid(p, values)
-        p.sonar_given = values
+            p.sonar_given = self._values(p, args)
         join(p)
-        return processing.process_images(p) if grid is None else grids.run(p, grid)
+        return processing.process_images(p)
 
     def process(self, p: Any, *args: Any) -> None:
         """Stores the options on the job, before the host makes its sampler."""
-        p.sonar = p.sonar_pass = None
+        grids.end(p)
+        p.sonar = p.sonar_pass = p.sonar_replaced = None
         infotext.clear(p)
         try:
             # An axis of the X/Y/Z plot is enough to want Sonar; the panel in the dropdown is hidden then.
@@ -73,6 +75,9 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
             job = jobs.read({**values, **axes})
             if not (self.dropdown or axes or job.values["enable"]):
                 return
+            if job.ref_source == REF_INIT and not hasattr(p, "init_images"):
+                raise ConfigError(f"ref_source = {REF_INIT!r}: txt2img has no such image")
+            grids.begin(p, job)
         except SonarError as error:
             # The host logs what this hook raises and goes on; what sampling raises reaches the user.
             p.sample = _raiser(refusal(p, error))
@@ -82,6 +87,15 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
         infotext.write(p, job)
         if hasattr(p, "sonar_given"):
             p.extra_generation_params["Script"] = _TITLE
+
+    def process_batch(self, p: Any, *_args: Any, batch_number: int, **_kwargs: Any) -> None:
+        """Begins a batch, which may be a cell of a grid."""
+        grids.begin_batch(p, batch_number)
+
+    def postprocess(self, p: Any, processed: Any, *_args: Any) -> None:
+        """Puts the sheet of a grid before its images."""
+        if (search := grids.end(p)) is not None:
+            sheet.add(p, processed, search)
 
     def postprocess_image(self, p: Any, pp: Any, *_args: Any) -> None:
         """Enlarges a finished image, on hosts that have no later hook."""
@@ -108,12 +122,6 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
         given = args[: len(names) + min(spare, 0)] if self.dropdown else args
         return dict(zip(names, given, strict=False))
 
-    def _grid(self, p: Any, values: Mapping[str, Any]) -> grids.Grid | None:
-        full = {name: values.get(name, settings.stored(name)) for name in arguments(True)}
-        if full["grid"] is not True or getattr(p, "txt2img_upscale", False):
-            return None
-        return grids.Grid.read(full)
-
 
 def join(p: Any) -> None:
     """Puts the script among those that are always on, for one job: on a copy of the host's list of scripts."""
@@ -133,15 +141,14 @@ def join(p: Any) -> None:
 
 def _choose_sampler(p: Any, job: jobs.Job) -> None:
     """Sets the sampler of the job; a sampler that the user chose for the hires pass is left alone."""
-    if job.sampler is not None:
-        p.sampler_name = job.sampler
-    elif p.sampler_name in ("Euler a", "Euler"):
-        p.sampler_name = f"{_TITLE} {p.sampler_name}"
-    elif p.sampler_name not in NAMES:
+    sampler = job.sampler or replacement(p.sampler_name)
+    if sampler is None:
         if getattr(p, "enable_hr", False) and getattr(p, "hr_sampler_name", None) in NAMES:
             return
-        p.comment(f"Sonar has no {p.sampler_name}: {NAMES[0]} was used instead.")
-        p.sampler_name = NAMES[0]
+        p.comment(f"Sonar has no {p.sampler_name}: {DEFAULT} was used instead.")
+        p.sonar_replaced = p.sampler_name
+        sampler = DEFAULT
+    p.sampler_name = sampler
 
 
 def _upscale(p: Any, pp: Any) -> None:

@@ -1,0 +1,41 @@
+"""Named settings for people who do not want to think in numbers, once for all hosts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Preset:
+    """One preset.
+
+    Attributes:
+        help: one sentence: what becomes of the picture.
+        options: the options of `SonarConfig` that make it; all others of the group "momentum" have their defaults.
+    """
+
+    help: str
+    options: Mapping[str, Any]
+
+
+PRESETS: Mapping[str, Preset] = {
+    "Classic": Preset(
+        "A near relative of the picture: the look of the original Sonar.", {"momentum": 0.95, "momentum_hist": 0.75}
+    ),
+    "Cousin": Preset("The same scene, told a little differently.", {"momentum": 0.85, "momentum_hist": 0.75}),
+    "Another mood": Preset(
+        "Another light and mood, at times another composition.", {"momentum": 0.75, "momentum_hist": 0.75}
+    ),
+    "Far away": Preset("Softer and far from the plain picture.", {"momentum": 0.5, "momentum_hist": 0.75}),
+    "Sharper": Preset(
+        "More contrast and detail; for at most 25 steps.",
+        {"momentum": 0.95, "momentum_hist": 0.9, "momentum_sign": "neg"},
+    ),
+    "Wild": Preset(
+        "Something else altogether: the first noise goes on pulling.",
+        {"momentum": 0.95, "momentum_hist": 0.75, "momentum_hist_init": "rand_init"},
+    ),
+}
+"""Name -> preset, in the order in which they are offered."""
