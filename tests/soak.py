@@ -25,7 +25,8 @@ from pathlib import Path
 import numpy as np
 
 from sonar_sampler import DtypeError, LatentError, NumericError, SonarConfig, Stepper, sample
-from sonar_sampler._core import sample_for
+from sonar_sampler._core import run_for
+from sonar_sampler.registry import SAMPLERS, SOLVERS
 
 KINDS, THREADS = 400, 4
 SIGMAS = np.append(np.geomspace(14.0, 0.1, 5), 0.0)
@@ -68,12 +69,15 @@ class Kind:
         rng, draws = random.Random(k), np.random.default_rng(k)
         large = k % 50 == 0
         shape = (1, 4, 256, 256) if large else (rng.randint(1, 3), rng.randint(1, 4), rng.randint(2, 16), 8)
+        sampler = rng.choice(list(SAMPLERS))
+        leads = SOLVERS[sampler].leads and rng.random() < 0.3
         config = SonarConfig(
-            sampler=rng.choice(["euler", "euler_a", "naive"]),
+            sampler=sampler,
+            momentum_mode="lead" if leads else "classic",
             momentum=rng.choice([1.0, 0.95, 0.5]),
             momentum_hist=rng.random(),
-            momentum_hist_init=rng.choice(["zero", "rand_init", "rand_new"]),
-            momentum_sign=rng.choice(["pos", "rand"]),
+            momentum_hist_init="zero" if leads else rng.choice(["zero", "rand_init", "rand_new"]),
+            momentum_sign="pos" if leads else rng.choice(["pos", "rand"]),
             ref_method=rng.choice(["linear", "euler"]),
             s_churn=rng.choice([0.0, 1.0]),
             exact_last_step=rng.random() < 0.2,
@@ -91,12 +95,8 @@ class Kind:
 
     def run(self, model):
         if self.for_host:
-            return digest(
-                sample_for(
-                    Host(self, model), self.x, SIGMAS, self.config,
-                    reference=self.reference, history=None, threads=None, sqrt=None,
-                )
-            )  # fmt: skip
+            host, given = Host(self, model), {"reference": self.reference, "history": None}
+            return digest(run_for(host, self.x, SIGMAS, self.config, **given, threads=None, elementary=None))
         return self.alone(model)
 
     def alone(self, model=None):
@@ -104,19 +104,20 @@ class Kind:
         return digest(sample(model or self.model, self.x, SIGMAS, self.config, reference=self.reference, noise=noise))
 
 
-@dataclass(frozen=True)
+@dataclass
 class Host:
-    """The same answers for `sample_for`."""
+    """The same answers for `run_for`."""
 
     kind: Kind
     model: Callable[[np.ndarray, float], np.ndarray]
 
-    def denoise(self, x, step, sigma_hat, draws):
-        working = np.float64 if self.kind.x.dtype == np.float64 else np.float32
-        sigma = float(working(SIGMAS[step])) if sigma_hat is None else sigma_hat
-        return self.model(x, sigma), self.kind.noise if draws else None
+    def begin(self, levels):
+        self.levels = levels
 
-    def noise(self, step):
+    def denoise(self, x, step, level, first, draws):
+        return self.model(x, self.levels[level]), None if draws is None else self.kind.noise
+
+    def noise(self, level, next_level):
         return self.kind.noise
 
 

@@ -20,7 +20,7 @@ def documented():
         yield node.name, node, getattr(_core, node.name)
         if isinstance(node, ast.ClassDef):
             for member in node.body:
-                if isinstance(member, ast.FunctionDef) and member.name != "__new__":
+                if isinstance(member, ast.FunctionDef) and not member.name.startswith("__"):
                     yield f"{node.name}.{member.name}", member, getattr(getattr(_core, node.name), member.name)
 
 
