@@ -60,6 +60,7 @@ class Knob:
         group: what it belongs to, see `GROUPS`; a host adds groups of its own.
         low, high, step: the range and grain of its slider; None for an option without one.
         choices: the values of an option that is chosen from a list.
+        mode: the `momentum_mode` that uses it; empty if all do.
     """
 
     label: str
@@ -70,6 +71,7 @@ class Knob:
     high: float | None = None
     step: float | None = None
     choices: tuple[str, ...] = ()
+    mode: str = ""
 
 
 def _option(default: Any, kind: str, group: str, label: str, help: str, **shown: Any) -> Any:  # noqa: A002
@@ -90,15 +92,6 @@ class SonarConfig:
         "Sampler",
         " ".join(f"{solver.label}: {solver.help}" for solver in SOLVERS.values()),
         choices=tuple(SAMPLERS),
-    )
-    momentum_mode: Literal["classic", "lead"] = _option(
-        "classic",
-        "choice",
-        "momentum",
-        "Momentum mode",
-        "classic: the original's momentum, on the direction of the steps. lead: runs ahead on the denoised image, for "
-        "the picture of more steps; best with Momentum current 0.5 and Momentum history 0.",
-        choices=("classic", "lead"),
     )
     momentum: float | Sequence[float] = _option(
         0.95,
@@ -129,6 +122,7 @@ class SonarConfig:
         "What the history is before the first step. zero: nothing, which weakens the first step by Momentum "
         "current; rand_init: the initial noise, a strong effect by design; rand_new: a fresh draw from the seed.",
         choices=("zero", "rand_init", "rand_new"),
+        mode="classic",
     )
     momentum_sign: Literal["pos", "neg", "rand"] | Sequence[Literal["pos", "neg"]] = _option(
         "pos",
@@ -138,6 +132,7 @@ class SonarConfig:
         "pos adds the history and smooths; neg subtracts it and sharpens, but grows with the number of steps "
         "(use few steps or a high Momentum history); rand tosses a coin per step, from the image's seed.",
         choices=("pos", "neg", "rand"),
+        mode="classic",
     )
     momentum_start: int | float = _option(
         0.0,
@@ -153,6 +148,15 @@ class SonarConfig:
         "Momentum stop",
         "Last step with momentum, inclusive: a step number, or a fraction of the steps.",
     )
+    momentum_mode: Literal["classic", "lead"] = _option(
+        "classic",
+        "choice",
+        "momentum",
+        "Momentum mode",
+        "classic: the original's momentum, on the direction of the steps. lead: runs ahead on the denoised image, for "
+        "the picture of more steps; best with Momentum current 0.5 and Momentum history 0.",
+        choices=("classic", "lead"),
+    )
     lead_guard: float = _option(
         0.25,
         "number",
@@ -162,6 +166,7 @@ class SonarConfig:
         low=0.0,
         high=1.0,
         step=0.01,
+        mode="lead",
     )
     ref_method: Literal["linear", "euler"] = _option(
         "linear",

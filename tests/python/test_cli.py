@@ -128,7 +128,7 @@ def test_steps_draws_the_run(tmp_path):
         (["txt2img", "sea", "--momentum", "high"], "momentum = 'high': must be a number"),
         (["txt2img", "sea", "--momentum", "0.5,0.6"], "momentum = 2 entries"),
         (["txt2img", "sea", "--eta", "1,2"], "eta = (1.0, 2.0): must be a number"),
-        (["txt2img", "sea", "--sampler", "heun"], "sampler = 'heun': must be one of euler_a, euler, naive"),
+        (["txt2img", "sea", "--sampler", "hein"], "sampler = 'hein': must be one of euler_a, euler, naive, heun"),
         (["txt2img", "sea", "--sampler", "nowhere.py:f"], "there is no file 'nowhere.py'"),
         (["txt2img", "sea", "--momentum-sign", "up"], "momentum_sign = 'up'"),
         (["txt2img", "sea", "--ref-stop", "1.5"], "ref_stop = '1.5'"),

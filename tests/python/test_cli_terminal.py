@@ -119,7 +119,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path, command):
         (["--cfg-scale", "nan"], "cfg_scale = nan: must be a number from 0.0 to 100.0"),
         (
             ["--ref-start", "0.9", "--ref-stop", "0.1"],
-            "ref_start = 0.9: is step 18, after ref_stop = 0.1, step 2 of 20",
+            "ref_start = 0.9: must not be after ref_stop (0.1)",
         ),
         (["--ref-start", "16"], "ref_start = 16: is step 16, after ref_stop = 0.75, step 15 of 20"),
         (["--ref-stop", "9" * 5000], "ref_stop = "),

@@ -104,7 +104,10 @@ def test_the_file_that_the_user_allows_runs(tmp_path, evil):
         ({"Sonar_momentum_current": "inf"}, "momentum = "),
         ({"Sonar_reference_stop": "9" * 5000}, "ref_stop = "),
         ({"Sonar_reference_stop": "9" * 4000}, "ref_stop = "),
-        ({"Sonar_reference_start": "0.9", "Sonar_reference_stop": "0.1"}, "ref_start = 0.9: is step 2, after ref_stop"),
+        (
+            {"Sonar_reference_start": "0.9", "Sonar_reference_stop": "0.1"},
+            "ref_start = 0.9: must not be after ref_stop",
+        ),
         ({"Sonar_flow_matching": "True"}, "this version of Sonar has no such parameter"),
         ({"Sonar_magic": "1"}, "Sonar magic = '1': this version of Sonar has no such parameter"),
         ({"Sonar_sheet": "film"}, "Sonar sheet = 'film'"),

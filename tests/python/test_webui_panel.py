@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 
@@ -257,11 +258,8 @@ def run(program, folder):
 # Without the package
 
 NO_PACKAGE = """
-import importlib.util, json, os, sys
+import json, os, sys
 sys.path[:0] = [{host!r}, {tests!r}]
-find = importlib.util.find_spec
-importlib.util.find_spec = lambda name, *a: None if name == "sonar_sampler" else find(name, *a)
-sys.modules["sonar_sampler"] = None
 from modules import errors, initialize, sd_samplers, shared
 from pathlib import Path
 from webui.client import Webui
@@ -291,12 +289,27 @@ def test_without_the_package_the_panel_and_the_api_say_what_is_missing(tmp_path)
     """The host starts; who asks for Sonar is not given a plain image."""
     from webui.fixtures import free_port
 
+    extension, data = tmp_path / "sonar", tmp_path / "data"
+    data.mkdir()
+    compiled = shutil.ignore_patterns("_core.*.so", "_core.pyd", "__pycache__")
+    for name in ("src", "python", "scripts"):
+        shutil.copytree(ROOT / name, extension / name, ignore=compiled)
+    for name in ("Cargo.toml", "Cargo.lock", "build.rs", "install.py", "style.css"):
+        shutil.copy(ROOT / name, extension / name)
+    installed = subprocess.run(
+        [sys.executable, str(extension / "install.py")],
+        capture_output=True, text=True, timeout=100, env={**os.environ, "PATH": "", "HOME": str(tmp_path)}, check=True,
+    )  # fmt: skip
+    reason = installed.stdout.strip().removeprefix("Sonar is not available: ")
+    assert "https://rustup.rs" in reason
     program = NO_PACKAGE.format(
-        host=str(HOST_ROOT), tests=str(ROOT / "tests"), root=str(ROOT), folder=str(tmp_path), port=free_port()
+        host=str(HOST_ROOT), tests=str(ROOT / "tests"), root=str(extension), folder=str(data), port=free_port()
     )
     found = run(program, tmp_path)
-    assert found["texts"]
-    assert all("sonar_sampler is not installed" in text for text in found["texts"])
+    # The page makes a link of the address.
+    texts = [text.replace("<", "").replace(">", "") for text in found["texts"]]
+    assert texts
+    assert all(reason in text for text in texts)
     assert found["status"] == {"dropdown": 503, "accordion": 503, "position": 503, "off": 200, "plain": 200}
-    assert "sonar_sampler is not installed" in found["detail"]
+    assert reason in found["detail"]
     assert (found["reported"], found["samplers"]) == ([], [])

@@ -274,6 +274,8 @@ def test_a_grid_is_interrupted(page, slow_model):
     page.at("#txt2img_interrupt").click()
     page.wait_for(51)
     page.shot("interrupted")
+    # The gallery is drawn a moment after the job is done: the sheet, and the cells that were finished.
+    page.tab.wait_for_function("document.querySelectorAll('#txt2img_gallery .thumbnail-item').length > 2")
     finished = [image.size for image in page.images()].count((64, 64))
     assert 2 <= finished < 16
     assert page.tab.locator("#html_log_txt2img .error").count() == 0

@@ -63,7 +63,8 @@ def read_texts(path: Path) -> dict[str, str]:
     """
     # Pillow limits what compressed texts may become, one by one and together.
     with opened(path, "image", ("PNG",)) as image:
-        return {keyword: str(text) for keyword, text in image.info.items() if isinstance(text, str)}
+        texts = image.info.items()
+        return {key: str(text) for key, text in texts if isinstance(key, str) and isinstance(text, str)}
 
 
 def read_infotext(found: Mapping[str, str]) -> tuple[str, str, dict[str, str]]:

@@ -64,7 +64,8 @@ def _settings(p: Any, job: Job) -> dict[str, Any]:
     momentum = values["momentum"]
     written: dict[str, Any] = {key("momentum"): momentum}
     if momentum != 1:
-        written |= {key(name): _text(name, values[name]) for name in _momentum() if _is_telling(name, values[name])}
+        mode = values["momentum_mode"]
+        written |= {key(name): _text(name, values[name]) for name in _momentum(mode) if _is_telling(name, values[name])}
     if job.ref_source != REF_OFF and values["ref_factor"] != 0:
         written[key("ref_source")] = job.ref_source
         if job.ref_image is not None:
@@ -83,8 +84,10 @@ def _settings(p: Any, job: Job) -> dict[str, Any]:
     return written
 
 
-def _momentum() -> list[str]:
-    return [name for name in of_group("momentum") if name not in ("sampler", "momentum")]
+def _momentum(mode: str) -> list[str]:
+    """The options of momentum that mean something in a mode."""
+    names = (name for name in of_group("momentum") if name not in ("sampler", "momentum"))
+    return [name for name in names if OPTIONS[name].knob.mode in ("", mode)]
 
 
 def _text(name: str, value: Any) -> Any:
