@@ -1,10 +1,12 @@
 """A webui to test: the test host in this process, or a real one that the command line names."""
 
+import gc
 import importlib.util
 import os
 import shutil
 import socket
 import sys
+import warnings
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -140,7 +142,13 @@ class TestHost:
 def test_host(tmp_path_factory):
     pytest.importorskip("gradio")
     pytest.importorskip("k_diffusion")
-    return TestHost(tmp_path_factory.mktemp("webui"))
+    host = TestHost(tmp_path_factory.mktemp("webui"))
+    yield host
+    host.shared.demo.close()
+    with warnings.catch_warnings():
+        # The server leaves the connections of browsers to the collector, which at the end of the tests is an error.
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture
