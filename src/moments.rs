@@ -106,8 +106,8 @@ fn sums<S: Simd, T: Real>(simd: S, values: &[T], shift: f64) -> [f64; 2] {
         let wide = widened(simd, pair);
         for k in 0..4 {
             let deviation = wide[k] - shifts;
-            sum[k] = sum[k] + deviation;
-            squares[k] = squares[k] + deviation * deviation;
+            sum[k] += deviation;
+            squares[k] += deviation * deviation;
         }
     }
     let (mut sum, mut squares) = (lanes(sum), lanes(squares));
@@ -131,7 +131,7 @@ fn difference_squares<S: Simd, T: Real>(simd: S, values: &[T], others: &[T]) -> 
         }
         let wide = widened(simd, &differences);
         for k in 0..4 {
-            squares[k] = squares[k] + wide[k] * wide[k];
+            squares[k] += wide[k] * wide[k];
         }
     }
     let mut squares = lanes(squares);

@@ -7,7 +7,9 @@ values are checked by the Rust core (`src/config.rs`) when a `SonarConfig` is ma
 from __future__ import annotations
 
 import difflib
+import inspect
 import math
+import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, Literal
@@ -297,3 +299,16 @@ def suggest(name: str, known: Sequence[str]) -> str:
 def unknown_option(name: str, value: object, known: Sequence[str]) -> UnknownOptionError:
     """The error for an option that there is not, with a hint."""
     return UnknownOptionError(f"{name} = {shown(value)}: no such option; {suggest(name, known)}")
+
+
+def _documentation() -> str:
+    """The class's documentation, with every option of the table."""
+    lines = [inspect.cleandoc(SonarConfig.__doc__ or ""), "", "Options:"]
+    for name, knob in knobs().items():
+        allowed = f" One of {', '.join(knob.choices)}." if knob.choices else ""
+        text = f"{name} (default {default(name)!r}): {knob.help}{allowed}"
+        lines += textwrap.wrap(text, 110, initial_indent="    ", subsequent_indent="        ")
+    return "\n".join(lines)
+
+
+SonarConfig.__doc__ = _documentation()

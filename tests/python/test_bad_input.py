@@ -340,9 +340,10 @@ def pull(x=X, denoised=None, reference=None, sigma=2.0, sigma_next=1.0, factor=0
     )
 
 
-def test_too_large_for_memory_is_a_memory_error_that_python_can_catch():
+@pytest.mark.parametrize(("shape", "seeds"), [((2, 1 << 45), [0, 1]), ((1 << 40, 4, 8, 8), 0)])
+def test_too_large_for_memory_is_a_memory_error_that_python_can_catch(shape, seeds):
     with pytest.raises(MemoryError):
-        initial_noise((2, 1 << 45), [0, 1])
+        initial_noise(shape, seeds)
 
 
 def test_every_error_is_one_of_ours_and_ends_before_the_model_is_called():

@@ -293,6 +293,13 @@ def test_every_option_is_a_knob_with_words_and_a_default_in_its_range():
             SonarConfig(**{name: choice})
 
 
+def test_help_documents_each_field():
+    text = " ".join(SonarConfig.__doc__.split())
+    for name, knob in knobs().items():
+        assert f" {name} (default " in text
+        assert " ".join(knob.help.split()) in text
+
+
 def test_both_languages_tell_the_same_defaults():
     assert normalize_config() == {name: getattr(SonarConfig(), name) for name in normalize_config()}
     assert set(normalize_config()) == set(knobs())
