@@ -4,13 +4,13 @@
 //! They work in place, on pieces small enough for the first-level cache: a latent that lies elsewhere is copied to
 //! where the next one goes, then stepped, pulled and noised, one loop after the other.
 
+use crate::arrays::Arrays;
 use crate::direction::{Direction, OfImage, Plain};
 use crate::formula::{Euler, Form, Formula, Point};
 use crate::pull::{Look, Pull};
 use crate::real::Real;
 use crate::simd;
 use crate::solver::Added;
-use crate::step::Arrays;
 
 /// Numbers of a piece. A loop of a length known to the compiler has no remainder, whose numbers would take up
 /// registers; a shorter last piece is padded.

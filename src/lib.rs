@@ -20,6 +20,7 @@
 //! | [`storage`] | where the arrays lie |
 //! | [`noise`] | seeded noise, one stream per image |
 
+pub mod arrays;
 pub mod config;
 pub mod direction;
 pub mod error;

@@ -1,6 +1,7 @@
 //! What a run does between two requests: it starts the history, makes the moves and judges what comes of them.
 
 use super::{Phase, Run};
+use crate::arrays::Arrays;
 use crate::direction::{Directed, HistoryInit, Present};
 use crate::error::Error;
 use crate::noise::{Purpose, fill_batch};
@@ -8,7 +9,7 @@ use crate::program::At;
 use crate::pull::Pull;
 use crate::real::{Real, all_finite};
 use crate::solver::Move;
-use crate::step::{self, Arrays, Moving, Step};
+use crate::step::{self, Moving, Step};
 use crate::storage::Storage;
 
 /// Numbers of an image that are looked at to tell whether a latent has grown, and by how much it must have.
