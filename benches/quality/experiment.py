@@ -1,0 +1,161 @@
+"""Runs samplers on a problem and measures how far they end from the converged samples."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Iterable
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from .distances import METRICS, Yardstick
+from .problems import Problem
+from .samplers import Noise, Sampler, k_sampling
+from .schedules import HIGHEST, LOWEST, SCHEDULES
+
+SETS = 6  # converged runs; a yardstick is made of all but one
+_REFERENCE_SEED, _SAMPLE_SEED = 10_000, 100
+
+
+@dataclass(frozen=True)
+class Size:
+    """How much is computed."""
+
+    images: int = 1000  # of one seed
+    seeds: int = 4
+    converged_steps: int = 100
+
+
+@dataclass(frozen=True)
+class Case:
+    """What every sampler is given."""
+
+    problem: str
+    guidance: float
+    schedule: str
+    calls: int
+
+
+@dataclass
+class Result:
+    """Squared distances of a sampler in a case, one of each seed, and the floor: what a converged run has."""
+
+    case: Case
+    sampler: str
+    source: str
+    calls: int  # that it made, at most the case's
+    squared: dict[str, list[float]]
+    floor: dict[str, float]
+    data: dict[str, list[float]] = field(default_factory=dict)  # squared distances to the data, without guidance only
+
+    def to_json(self) -> dict[str, object]:
+        """As plain values."""
+        return asdict(self)
+
+
+class Converged:
+    """The samples that the problem's SDE and ODE end in, by many small steps of second order; kept on disk."""
+
+    def __init__(self, problem: Problem, guidance: float, size: Size, folder: Path) -> None:
+        self._problem, self._guidance, self._size, self._folder = problem, guidance, size, folder
+        self._known: dict[str, tuple[Yardstick, dict[str, float]]] = {}
+
+    def yardstick(self, process: str) -> tuple[Yardstick, dict[str, float]]:
+        """The yardstick of "sde", "ode" or "data", and the floor of its squared distances."""
+        if process not in self._known:
+            sets = self._sets(process)
+            sticks = [Yardstick.of(torch.cat([*sets[:left], *sets[left + 1 :]]), seed=0) for left in range(SETS)]
+            floors = [stick.squared(left) for stick, left in zip(sticks, sets, strict=True)]
+            self._known[process] = sticks[0], {m: sum(floor[m] for floor in floors) / SETS for m in METRICS}
+        return self._known[process]
+
+    def _sets(self, process: str) -> Tensor:
+        size, problem = self._size, self._problem
+        named = f"{problem.fingerprint} {self._guidance} {process} {size.images} {size.converged_steps}"
+        file = self._folder / f"{problem.name}_{hashlib.sha256(named.encode()).hexdigest()[:16]}.pt"
+        if file.exists():
+            return torch.load(file, weights_only=True)
+        seeds = range(_REFERENCE_SEED, _REFERENCE_SEED + SETS)
+        sets = torch.stack([self._set(process, seed) for seed in seeds])
+        self._folder.mkdir(parents=True, exist_ok=True)
+        torch.save(sets, file)
+        return sets
+
+    def _set(self, process: str, seed: int) -> Tensor:
+        problem = self._problem
+        labels = labels_of(problem, self._size.images)
+        if process == "data":
+            return problem.data(labels, seed)
+        steps = self._size.converged_steps
+        levels = torch.linspace(math.log(HIGHEST), math.log(LOWEST), steps, dtype=torch.float64).exp()
+        sigmas = torch.cat([levels, levels.new_zeros(1)]).float()
+        x = start(problem, self._size.images, seed) * sigmas[0]
+
+        def model(x: Tensor, sigma: Tensor) -> Tensor:
+            return problem.denoise(x, sigma, labels, self._guidance)
+
+        if process == "ode":
+            return k_sampling.sample_dpmpp_2m(model, x, sigmas, disable=True)
+        return k_sampling.sample_dpmpp_2m_sde(model, x, sigmas, disable=True, noise_sampler=Noise(x, seed))
+
+
+def labels_of(problem: Problem, images: int) -> Tensor:
+    """The classes in turn."""
+    return torch.arange(images) % problem.classes
+
+
+def start(problem: Problem, images: int, seed: int) -> Tensor:
+    """White noise of deviation 1, the same for every sampler."""
+    return torch.randn(images, *problem.shape, generator=torch.Generator().manual_seed(seed))
+
+
+def measure(
+    problem: Problem,
+    converged: Converged,
+    cases: Iterable[Case],
+    samplers: Iterable[Sampler],
+    size: Size,
+    told: Callable[[Result], None],
+) -> None:
+    """Runs every sampler in every case; `told` hears each result. The cases are all of the same guidance."""
+    labels = labels_of(problem, size.images)
+    samplers = list(samplers)
+    for case in cases:
+        model = _Counted(problem, labels, case.guidance)
+        for sampler in samplers:
+            sigmas = SCHEDULES[case.schedule](sampler.steps(case.calls))
+            squared: dict[str, list[float]] = {metric: [] for metric in METRICS}
+            data: dict[str, list[float]] = {metric: [] for metric in METRICS}
+            stick, floor = converged.yardstick("ode" if sampler.process == "ode" else "sde")
+            for seed in range(_SAMPLE_SEED, _SAMPLE_SEED + size.seeds):
+                model.calls = 0
+                x = start(problem, size.images, seed) * sigmas[0]
+                samples = sampler.run(model, x, sigmas, seed)
+                distance = stick.squared(samples)
+                if sampler.process == "between":
+                    other = converged.yardstick("ode")[0].squared(samples)
+                    distance = min(distance, other, key=lambda d: d[METRICS[0]])
+                to_data = converged.yardstick("data")[0].squared(samples) if case.guidance == 1 else {}
+                for metric in METRICS:
+                    squared[metric].append(distance[metric])
+                    data[metric] += [to_data[metric]] if to_data else []
+            told(
+                Result(
+                    case, sampler.name, sampler.source, model.calls, squared, floor, data if case.guidance == 1 else {}
+                )
+            )
+
+
+class _Counted:
+    """A problem as a sampler sees it; counts its calls."""
+
+    def __init__(self, problem: Problem, labels: Tensor, guidance: float) -> None:
+        self._problem, self._labels, self._guidance = problem, labels, guidance
+        self.calls = 0
+
+    def __call__(self, x: Tensor, sigma: Tensor, **_more: object) -> Tensor:
+        self.calls += 1
+        return self._problem.denoise(x, sigma, self._labels, self._guidance)
