@@ -35,13 +35,13 @@ def landscapes(count: int = 9000, seed: int = 0) -> tuple[Tensor, Tensor]:
     images = []
     for label in labels:
         of_subject = layouts(names[label])
-        images.append(_small(_draw(of_subject[rng.integers(len(of_subject))], rng)))
+        layout = of_subject[rng.integers(len(of_subject))]
+        images.append(_small(draw(layout, rng.integers(len(layout.centres)), rng)))
     return torch.tensor(np.array(images), dtype=torch.float32), torch.tensor(labels)
 
 
-def _draw(layout: Layout, rng: np.random.Generator) -> np.ndarray:
-    """One latent (6, 64, 64) of a layout."""
-    mode = rng.integers(len(layout.centres))
+def draw(layout: Layout, mode: int, rng: np.random.Generator) -> np.ndarray:
+    """One latent (6, 64, 64) of a mode of a layout."""
     planes = to_planes(NOISE * rng.standard_normal(LATENT_SHAPE, dtype=np.float32))
     layout.add_expanded(
         layout.centres[mode] + np.sqrt(layout.variances) * rng.standard_normal(len(layout.variances)), planes

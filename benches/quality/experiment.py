@@ -24,7 +24,7 @@ _REFERENCE_SEED, _SAMPLE_SEED = 10_000, 100
 class Size:
     """How much is computed."""
 
-    images: int = 1000  # of one seed
+    images: int | None = None  # of one seed; None: the problem's own number
     seeds: int = 4
     converged_steps: int = 100
 
@@ -66,7 +66,8 @@ class Converged:
     def yardstick(self, process: str) -> tuple[Yardstick, dict[str, float]]:
         """The yardstick of "sde", "ode" or "data", and the floor of its squared distances."""
         if process not in self._known:
-            sets = self._sets(process)
+            sets, problem = self._sets(process), self._problem
+            sets = [problem.measured(samples) for samples in sets]
             sticks = [Yardstick.of(torch.cat([*sets[:left], *sets[left + 1 :]]), seed=0) for left in range(SETS)]
             floors = [stick.squared(left) for stick, left in zip(sticks, sets, strict=True)]
             self._known[process] = sticks[0], {m: sum(floor[m] for floor in floors) / SETS for m in METRICS}
@@ -74,7 +75,7 @@ class Converged:
 
     def _sets(self, process: str) -> Tensor:
         size, problem = self._size, self._problem
-        named = f"{problem.fingerprint} {self._guidance} {process} {size.images} {size.converged_steps}"
+        named = f"{problem.fingerprint} {self._guidance} {process} {count_of(problem, size)} {size.converged_steps}"
         file = self._folder / f"{problem.name}_{hashlib.sha256(named.encode()).hexdigest()[:16]}.pt"
         if file.exists():
             return torch.load(file, weights_only=True)
@@ -86,13 +87,14 @@ class Converged:
 
     def _set(self, process: str, seed: int) -> Tensor:
         problem = self._problem
-        labels = labels_of(problem, self._size.images)
+        count = count_of(problem, self._size)
+        labels = labels_of(problem, count)
         if process == "data":
             return problem.data(labels, seed)
         steps = self._size.converged_steps
         levels = torch.linspace(math.log(HIGHEST), math.log(LOWEST), steps, dtype=torch.float64).exp()
         sigmas = torch.cat([levels, levels.new_zeros(1)]).float()
-        x = start(problem, self._size.images, seed) * sigmas[0]
+        x = start(problem, count, seed) * sigmas[0]
 
         def model(x: Tensor, sigma: Tensor) -> Tensor:
             return problem.denoise(x, sigma, labels, self._guidance)
@@ -100,6 +102,11 @@ class Converged:
         if process == "ode":
             return k_sampling.sample_dpmpp_2m(model, x, sigmas, disable=True)
         return k_sampling.sample_dpmpp_2m_sde(model, x, sigmas, disable=True, noise_sampler=Noise(x, seed))
+
+
+def count_of(problem: Problem, size: Size) -> int:
+    """Images of one seed."""
+    return size.images or problem.images
 
 
 def labels_of(problem: Problem, images: int) -> Tensor:
@@ -121,7 +128,8 @@ def measure(
     told: Callable[[Result], None],
 ) -> None:
     """Runs every sampler in every case; `told` hears each result. The cases are all of the same guidance."""
-    labels = labels_of(problem, size.images)
+    count = count_of(problem, size)
+    labels = labels_of(problem, count)
     samplers = list(samplers)
     for case in cases:
         model = _Counted(problem, labels, case.guidance)
@@ -132,8 +140,8 @@ def measure(
             stick, floor = converged.yardstick("ode" if sampler.process == "ode" else "sde")
             for seed in range(_SAMPLE_SEED, _SAMPLE_SEED + size.seeds):
                 model.calls = 0
-                x = start(problem, size.images, seed) * sigmas[0]
-                samples = sampler.run(model, x, sigmas, seed)
+                x = start(problem, count, seed) * sigmas[0]
+                samples = problem.measured(sampler.run(model, x, sigmas, seed))
                 distance = stick.squared(samples)
                 if sampler.process == "between":
                     other = converged.yardstick("ode")[0].squared(samples)

@@ -17,6 +17,8 @@ CLASSES, PER_CLASS = 6, 4
 class MixtureProblem:
     """A mixture on `side` x `side` pixels of mean variance 1: `CLASSES` classes of `PER_CLASS` components each."""
 
+    images = 1000
+
     def __init__(self, seed: int, side: int) -> None:
         self.name = self.fingerprint = f"mixture{side * side}_{seed}"
         self.shape, self.classes = (1, side, side), CLASSES
@@ -59,6 +61,10 @@ class MixtureProblem:
             everything = logs.softmax(1)
             shares = everything + guidance * (shares - everything)
         return self._image(z * (shares @ keep) + shares @ shift).to(x.dtype)
+
+    def measured(self, samples: Tensor) -> Tensor:
+        """All of them."""
+        return samples
 
     def _image(self, z: Tensor) -> Tensor:
         return (z @ self.basis).float().unflatten(1, self.shape)

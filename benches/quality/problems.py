@@ -9,6 +9,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from .landscapes import LandscapesProblem
 from .mixtures import MixtureProblem
 from .network import WEIGHTS, load
 from .networks import NETWORKS
@@ -23,6 +24,7 @@ class Problem(Protocol):
     fingerprint: str  # changes with what it answers
     shape: tuple[int, int, int]
     classes: int
+    images: int  # of one seed, as far as its costs allow
 
     def denoise(self, x: Tensor, sigma: Tensor, labels: Tensor, guidance: float) -> Tensor:
         """Uncond + guidance (cond - uncond), for x (n, c, h, w) at the levels sigma (n,) with labels (n,)."""
@@ -32,9 +34,15 @@ class Problem(Protocol):
         """One true sample for each label."""
         ...
 
+    def measured(self, samples: Tensor) -> Tensor:
+        """What of samples (n, c, h, w) the distances are taken of."""
+        ...
+
 
 class NetworkProblem:
     """A trained network and what it was trained on."""
+
+    images = 500
 
     def __init__(self, name: str) -> None:
         recipe = NETWORKS[name]
@@ -62,10 +70,16 @@ class NetworkProblem:
             result[wanted] = images[known[torch.randint(len(known), (int(wanted.sum()),), generator=random)]]
         return result
 
+    def measured(self, samples: Tensor) -> Tensor:
+        """All of them."""
+        return samples
+
 
 def problem(name: str) -> Problem:
-    """`mixture64_7` is the mixture of 64 dimensions with seed 7; other names are those of `networks`."""
+    """`mixture64_7`: 64 dimensions, seed 7; `landscapes`: the embedded model; other names are those of `networks`."""
     if name.startswith("mixture"):
         dimension, seed = name.removeprefix("mixture").split("_")
         return MixtureProblem(int(seed), round(int(dimension) ** 0.5))
+    if name == LandscapesProblem.name:
+        return LandscapesProblem()
     return NetworkProblem(name)

@@ -14,7 +14,7 @@ def report(results: Sequence[Result], size: Size) -> str:
     """Aims, summaries and every case."""
     summary = Summary(results)
     parts = [
-        f"{size.images} images of each of {size.seeds} seeds. Distances to the converged samples, floor taken off.",
+        f"{size.seeds} seeds of each case. Distances to the converged samples, floor taken off.",
         "## Aims\n\n" + _aims(summary),
         f"## In units of {PLAIN}: geometric mean over all cases, and the worst\n\n" + summary.table(PLAIN),
         f"## In units of {PLAIN_ODE}\n\n" + summary.table(PLAIN_ODE),

@@ -23,6 +23,7 @@ if not __package__:
 from quality.comfy_samplers import comfyui
 from quality.diffusers_samplers import DIFFUSERS
 from quality.experiment import Case, Converged, Result, Size, measure
+from quality.landscapes import LandscapesProblem
 from quality.networks import NETWORKS
 from quality.plots import plot
 from quality.problems import MIXTURE_SIDES, problem
@@ -33,6 +34,12 @@ from quality.schedules import SCHEDULES
 GUIDANCES = (1.0, 4.0, 7.5)
 CALLS = (5, 8, 12, 20)
 FEW = {"lead", "lead_ode", "euler_ancestral", "euler", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "unipc"}
+
+
+def problems(seed: int, full: bool) -> list[str]:
+    """A generated mixture of each size and every network; in full the embedded model too, which is slow."""
+    mixtures = [f"mixture{side * side}_{seed}" for side in MIXTURE_SIDES]
+    return mixtures + list(NETWORKS) + ([LandscapesProblem.name] if full else [])
 
 
 def samplers(names: list[str] | None, full: bool) -> list[Sampler]:
@@ -75,9 +82,9 @@ def main() -> None:
     options = arguments()
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     size = Size(seeds=6) if options.full else Size()
-    size = replace(size, images=options.images or size.images, seeds=options.seeds or size.seeds)
+    size = replace(size, images=options.images, seeds=options.seeds or size.seeds)
     chosen = samplers(options.samplers, options.full)
-    names = options.problems or [f"mixture{side * side}_{options.seed}" for side in MIXTURE_SIDES] + list(NETWORKS)
+    names = options.problems or problems(options.seed, options.full)
     results: list[Result] = []
     start = time.monotonic()
     options.out.mkdir(parents=True, exist_ok=True)

@@ -97,7 +97,7 @@ K_DIFFUSION = (
 # Parts of the guard left out, and the guard on DPM++ 2M SDE.
 ABLATION = (
     _of_lead("lead, no guard", "sde", guard=0.0),
-    _of_lead("lead, clip only", "sde", turns=False),
+    _of_lead("lead, clip only", "sde", clip_only=True),
     _of_lead("2M SDE, no guard", "sde", guard=0.0, own_steps=True),
     _of_lead("2M SDE, guard", "sde", own_steps=True),
     _of_lead("lead_ode, no guard", "ode", guard=0.0),
