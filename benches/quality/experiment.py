@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -51,9 +52,14 @@ class Result:
     floor: dict[str, float]
     data: dict[str, list[float]] = field(default_factory=dict)  # squared distances to the data, without guidance only
 
-    def to_json(self) -> dict[str, object]:
-        """As plain values."""
-        return asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        """As plain values of six digits."""
+        return _rounded(asdict(self))
+
+    @classmethod
+    def from_json(cls, row: dict[str, Any]) -> Result:
+        """The inverse of `to_json`."""
+        return cls(**{**row, "case": Case(**row["case"])})
 
 
 class Converged:
@@ -120,41 +126,39 @@ def start(problem: Problem, images: int, seed: int) -> Tensor:
 
 
 def measure(
-    problem: Problem,
-    converged: Converged,
-    cases: Iterable[Case],
-    samplers: Iterable[Sampler],
-    size: Size,
-    told: Callable[[Result], None],
-) -> None:
-    """Runs every sampler in every case; `told` hears each result. The cases are all of the same guidance."""
+    problem: Problem, converged: Converged, case: Case, samplers: Iterable[Sampler], size: Size
+) -> Iterator[Result]:
+    """Runs the samplers in a case of the problem and of the guidance of `converged`."""
     count = count_of(problem, size)
-    labels = labels_of(problem, count)
-    samplers = list(samplers)
-    for case in cases:
-        model = _Counted(problem, labels, case.guidance)
-        for sampler in samplers:
-            sigmas = SCHEDULES[case.schedule](sampler.steps(case.calls))
-            squared: dict[str, list[float]] = {metric: [] for metric in METRICS}
-            data: dict[str, list[float]] = {metric: [] for metric in METRICS}
-            stick, floor = converged.yardstick("ode" if sampler.process == "ode" else "sde")
-            for seed in range(_SAMPLE_SEED, _SAMPLE_SEED + size.seeds):
-                model.calls = 0
-                x = start(problem, count, seed) * sigmas[0]
-                samples = problem.measured(sampler.run(model, x, sigmas, seed))
-                distance = stick.squared(samples)
-                if sampler.process == "between":
-                    other = converged.yardstick("ode")[0].squared(samples)
-                    distance = min(distance, other, key=lambda d: d[METRICS[0]])
-                to_data = converged.yardstick("data")[0].squared(samples) if case.guidance == 1 else {}
+    model = _Counted(problem, labels_of(problem, count), case.guidance)
+    for sampler in samplers:
+        sigmas = SCHEDULES[case.schedule](sampler.steps(case.calls))
+        squared: dict[str, list[float]] = {metric: [] for metric in METRICS}
+        data: dict[str, list[float]] = {metric: [] for metric in METRICS} if case.guidance == 1 else {}
+        stick, floor = converged.yardstick("ode" if sampler.process == "ode" else "sde")
+        for seed in range(_SAMPLE_SEED, _SAMPLE_SEED + size.seeds):
+            model.calls = 0
+            x = start(problem, count, seed) * sigmas[0]
+            samples = problem.measured(sampler.run(model, x, sigmas, seed))
+            distance = stick.squared(samples)
+            if sampler.process == "between":
+                other = converged.yardstick("ode")[0].squared(samples)
+                distance = min(distance, other, key=lambda one: one[METRICS[0]])
+            for metric in METRICS:
+                squared[metric].append(distance[metric])
+            if data:
+                to_data = converged.yardstick("data")[0].squared(samples)
                 for metric in METRICS:
-                    squared[metric].append(distance[metric])
-                    data[metric] += [to_data[metric]] if to_data else []
-            told(
-                Result(
-                    case, sampler.name, sampler.source, model.calls, squared, floor, data if case.guidance == 1 else {}
-                )
-            )
+                    data[metric].append(to_data[metric])
+        yield Result(case, sampler.name, sampler.source, model.calls, squared, floor, data)
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return float(f"{value:.6g}")
+    if isinstance(value, dict):
+        return {key: _rounded(one) for key, one in value.items()}
+    return [_rounded(one) for one in value] if isinstance(value, list) else value
 
 
 class _Counted:

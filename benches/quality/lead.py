@@ -24,8 +24,8 @@ def shares(change: Tensor, denoised: Tensor, x: Tensor, sigma: float, momentum: 
     - trust = 2 - rms(y) / sqrt(sigma^2 + (std(denoised) / 2)^2), within -1 and 1. E|y|^2 is at most n sigma^2 for a
       posterior mean; strong guidance pushes it above. A negative trust is a lag, which damps: without the rest;
     - what clips the term to `guard` deviations of the denoised image;
-    - 1 + <change, y> / (2 <change, change>), within 1/2 and 1. The product is above 0 for a posterior mean, whose answer
-      follows the noise by less than the noise, and below under strong guidance.
+    - 1 + <change, y> / (2 <change, change>), within 1/2 and 1. The product is above 0 for a posterior mean, whose
+      answer follows the noise by less than the noise; below under strong guidance.
 
     A guard of 0 leaves 1 - momentum.
     """

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from .experiment import Result, Size
+from .experiment import Result
 from .summary import LEAD, LEAD_ODE, PLAIN, PLAIN_ODE, Ratio, Summary, distance, distance_error, geometric_mean, told
 
 MEAN_AT_8, NEVER_ABOVE, AGAINST_BEST = 0.45, 1.05, 1.15
 
 
-def report(results: Sequence[Result], size: Size) -> str:
+def report(results: Sequence[Result], seeds: int) -> str:
     """Aims, summaries and every case."""
     summary = Summary(results)
     parts = [
-        f"{size.seeds} seeds of each case. Distances to the converged samples, floor taken off.",
+        f"{seeds} seeds of each case. Distances to the converged samples, floor taken off.",
         "## Aims\n\n" + _aims(summary),
         f"## In units of {PLAIN}: geometric mean over all cases, and the worst\n\n" + summary.table(PLAIN),
         f"## In units of {PLAIN_ODE}\n\n" + summary.table(PLAIN_ODE),

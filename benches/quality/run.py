@@ -2,7 +2,8 @@
 
     python benches/quality/run.py [--full] [--seed 7] [--problems NAME ...] [--samplers NAME ...] [--out FOLDER]
 
-Writes `quality.json` (every squared distance), `quality.md` (the tables) and a plot for each guidance.
+Writes `quality.json` (every squared distance), `quality.md` (the tables) and a plot for each guidance into the folder,
+and keeps there what it measured: a run that was cut off, or is asked for more, goes on from that.
 """
 
 from __future__ import annotations
@@ -12,96 +13,81 @@ import json
 import os
 import sys
 import time
-from dataclasses import replace
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
 from pathlib import Path
-
-import torch
 
 if not __package__:
     sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from quality.comfy_samplers import comfyui
-from quality.diffusers_samplers import DIFFUSERS
-from quality.experiment import Case, Converged, Result, Size, measure
+from quality.experiment import Result, Size
 from quality.landscapes import LandscapesProblem
 from quality.networks import NETWORKS
+from quality.part import Part, every_sampler, measured
 from quality.plots import plot
-from quality.problems import MIXTURE_SIDES, problem
+from quality.problems import MIXTURE_SIDES
 from quality.report import report
-from quality.samplers import ABLATION, EULER, EULER_A, K_DIFFUSION, LEAD, LEAD_ODE, Sampler
 from quality.schedules import SCHEDULES
 
 GUIDANCES = (1.0, 4.0, 7.5)
 CALLS = (5, 8, 12, 20)
-FEW = {"lead", "lead_ode", "euler_ancestral", "euler", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "unipc"}
+FEW = ("lead", "lead_ode", "euler_ancestral", "euler", "dpmpp_2m", "dpmpp_2m_sde", "dpmpp_sde", "unipc")
 
 
 def problems(seed: int, full: bool) -> list[str]:
     """A generated mixture of each size and every network; in full the embedded model too, which is slow."""
     mixtures = [f"mixture{side * side}_{seed}" for side in MIXTURE_SIDES]
-    return mixtures + list(NETWORKS) + ([LandscapesProblem.name] if full else [])
-
-
-def samplers(names: list[str] | None, full: bool) -> list[Sampler]:
-    """Those that are named, or the eight of a short run, or all."""
-    every = [LEAD, LEAD_ODE, *K_DIFFUSION, *DIFFUSERS, *comfyui(), *ABLATION]
-    if names is None:
-        return [one for one in every if full or one.name in FEW]
-    unknown = set(names) - {one.name for one in every}
-    if unknown:
-        raise SystemExit(
-            f"no such sampler: {', '.join(sorted(unknown))}; there are {', '.join(one.name for one in every)}"
-        )
-    return [one for one in every if one.name in names]
+    return list(NETWORKS) + mixtures + ([LandscapesProblem.name] if full else [])
 
 
 def arguments() -> argparse.Namespace:
     """What the command line says."""
+    every = every_sampler()
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--full", action="store_true", help="every sampler and more seeds")
-    parser.add_argument(
-        "--seed", type=int, default=0, help="the generated mixtures come from it: take one that nobody tuned to"
-    )
-    parser.add_argument(
-        "--problems",
-        nargs="+",
-        help="mixture64_7 (64 dimensions, seed 7) or a network; default: one mixture of each size and every network",
-    )
-    parser.add_argument("--samplers", nargs="+", help="by name; lead and euler_ancestral are always run")
-    parser.add_argument("--guidance", nargs="+", type=float, default=GUIDANCES)
-    parser.add_argument("--schedules", nargs="+", choices=SCHEDULES, default=list(SCHEDULES))
-    parser.add_argument("--calls", nargs="+", type=int, default=CALLS)
-    parser.add_argument("--images", type=int, help="of one seed")
-    parser.add_argument("--seeds", type=int, help="how many runs of each")
-    parser.add_argument("--out", type=Path, default=Path("out/quality"))
-    return parser.parse_args()
+    add = parser.add_argument
+    add("--full", action="store_true", help="every sampler, and the embedded model")
+    add("--seed", type=int, default=0, help="the generated mixtures come from it: take one that nobody tuned to")
+    add("--problems", nargs="+", help="mixture64_7 (64 dimensions, seed 7), landscapes, or a network")
+    add("--samplers", nargs="+", choices=every, metavar="NAME", help="lead, lead_ode and Euler's are always run")
+    add("--guidance", nargs="+", type=float, default=GUIDANCES)
+    add("--schedules", nargs="+", choices=SCHEDULES, default=tuple(SCHEDULES))
+    add("--calls", nargs="+", type=int, default=CALLS)
+    add("--images", type=int, help="of one seed; default: as many as the problem's costs allow")
+    add("--seeds", type=int, default=4, help="runs of each")
+    add("--jobs", type=int, default=os.cpu_count(), help="processes")
+    add("--out", type=Path, default=Path("out/quality"))
+    options = parser.parse_args()
+    options.samplers = options.samplers or (list(every) if options.full else FEW)
+    options.problems = options.problems or problems(options.seed, options.full)
+    return options
+
+
+def parts(options: argparse.Namespace) -> list[Part]:
+    """What the options ask for, the strongest guidance first."""
+    size = Size(options.images, options.seeds)
+    folder = options.out / "kept"
+    folder.mkdir(parents=True, exist_ok=True)
+    lists = tuple(options.schedules), tuple(options.calls), tuple(options.samplers)
+    guidances = sorted(options.guidance, reverse=True)
+    return [Part(name, guidance, *lists, size, folder) for name in options.problems for guidance in guidances]
 
 
 def main() -> None:
     """Runs, writes and prints."""
     options = arguments()
-    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
-    size = Size(seeds=6) if options.full else Size()
-    size = replace(size, images=options.images, seeds=options.seeds or size.seeds)
-    chosen = samplers(options.samplers, options.full)
-    names = options.problems or problems(options.seed, options.full)
-    results: list[Result] = []
     start = time.monotonic()
-    options.out.mkdir(parents=True, exist_ok=True)
-
-    def told(result: Result) -> None:
-        results.append(result)
-
-    for name in names:
-        task = problem(name)
-        for guidance in options.guidance:
-            converged = Converged(task, guidance, size, options.out / "converged")
-            cases = [Case(name, guidance, schedule, calls) for schedule in options.schedules for calls in options.calls]
-            wanted = dict.fromkeys([LEAD, EULER_A, LEAD_ODE, EULER, *chosen])
-            measure(task, converged, cases, wanted, size, told)
-            print(f"{name}, guidance {guidance:g}: {time.monotonic() - start:.0f} s", file=sys.stderr, flush=True)
-            (options.out / "quality.json").write_text(json.dumps([result.to_json() for result in results]))
-    text = report(results, size)
+    asked = parts(options)
+    found: dict[Part, list[Result]] = {}
+    with ProcessPoolExecutor(options.jobs, mp_context=get_context("spawn")) as pool:
+        running = {pool.submit(measured, part): part for part in asked}
+        for done in as_completed(running):
+            part = running[done]
+            found[part] = done.result()
+            spent = time.monotonic() - start
+            print(f"{part.problem}, guidance {part.guidance:g}: {spent:.0f} s", file=sys.stderr, flush=True)
+    results = [result for part in asked for result in found[part]]
+    text = report(results, options.seeds)
+    (options.out / "quality.json").write_text(json.dumps([result.to_json() for result in results]))
     (options.out / "quality.md").write_text(text)
     for guidance in options.guidance:
         plot(results, guidance, options.out / f"quality_{guidance:g}.png")
