@@ -44,6 +44,14 @@ pub enum Error {
     /// The stepper was used out of order.
     #[error("{0}")]
     Protocol(String),
+    /// There is not enough memory.
+    #[error("no memory for {length} numbers of {dtype}")]
+    Memory {
+        /// How many numbers were to be stored.
+        length: usize,
+        /// Of which type.
+        dtype: &'static str,
+    },
     /// The latent is no longer finite.
     #[error("step {step}: {cause} at sigma {sigma} (images {images:?} of the batch)")]
     Numeric {

@@ -1,12 +1,14 @@
 //! The loops over the numbers of a latent: generic over the formula and the direction, compiled for the processor's
 //! widest vectors.
 //!
-//! They work in place, on pieces small enough for the first-level cache: a latent that lies elsewhere is copied to
-//! where the next one goes, then stepped, pulled and noised, one loop after the other.
+//! They work in place, on stretches that stay in the cache: a latent that lies elsewhere is copied to where the next one
+//! goes, then stepped, pulled and noised, one loop after the other.
 
 use crate::arrays::Arrays;
 use crate::direction::{Direction, OfImage, Plain};
 use crate::formula::{Euler, Form, Formula, Point};
+use crate::measure::Measured;
+use crate::moments::BLOCK;
 use crate::pull::{Look, Pull};
 use crate::real::Real;
 use crate::simd;
@@ -14,7 +16,7 @@ use crate::solver::Added;
 
 /// Numbers of a piece. A loop of a length known to the compiler has no remainder, whose numbers would take up
 /// registers; a shorter last piece is padded.
-const PIECE: usize = 1024;
+const PIECE: usize = 256;
 
 /// What one pass over a part of an image does.
 #[derive(Debug, Clone, Copy)]
@@ -40,24 +42,36 @@ pub(crate) struct Advance<T> {
     pub(crate) direction: OfImage<T>,
 }
 
-/// Makes the pass; whether a number of the new latent is not finite.
-pub(crate) fn pass<T: Real>(pass: &Pass<T>, mut arrays: Arrays<'_, T>) -> bool {
+/// Makes the pass, and measures the new latent if there are `blocks` for that; whether a number of it is not finite.
+pub(crate) fn pass<T: Real>(pass: &Pass<T>, mut arrays: Arrays<'_, T>, blocks: &mut [Measured]) -> bool {
     let mut alarm = T::Alarm::default();
-    while arrays.out.len() >= PIECE {
-        alarm = alarm | piece(pass, arrays.first(PIECE));
-    }
-    if !arrays.out.is_empty() {
-        let mut padding = Padding::of(&arrays);
-        alarm = alarm | piece(pass, padding.arrays(&arrays));
-        padding.unload(arrays);
+    let mut blocks = blocks.iter_mut();
+    while !arrays.out.is_empty() {
+        let mut block = arrays.first(arrays.out.len().min(BLOCK));
+        alarm = alarm | whole_and_rest(pass, block.again());
+        if let Some(measured) = blocks.next() {
+            *measured = Measured::of_block(block.out, &[]);
+        }
     }
     T::rings(alarm)
 }
 
-/// The loops over one piece of [`PIECE`] numbers.
-fn piece<T: Real>(pass: &Pass<T>, mut piece: Arrays<'_, T>) -> T::Alarm {
-    if !piece.x.is_empty() {
-        piece.out.copy_from_slice(piece.x);
+/// The loops over a block, whose last piece may be shorter.
+fn whole_and_rest<T: Real>(pass: &Pass<T>, mut block: Arrays<'_, T>) -> T::Alarm {
+    let rest = block.out.len() % PIECE;
+    let mut alarm = stretch(pass, block.first(block.out.len() - rest));
+    if rest > 0 {
+        let mut padding = Padding::of(&block);
+        alarm = alarm | stretch(pass, padding.arrays(&block));
+        padding.unload(block);
+    }
+    alarm
+}
+
+/// The loops over a few whole pieces.
+fn stretch<T: Real>(pass: &Pass<T>, mut arrays: Arrays<'_, T>) -> T::Alarm {
+    if !arrays.x.is_empty() {
+        arrays.out.copy_from_slice(arrays.x);
     }
     // Euler's step takes the noise along, if it comes next and has one factor; for the other forms it is a loop more.
     let along = match (&pass.advance, pass.pull) {
@@ -68,19 +82,18 @@ fn piece<T: Real>(pass: &Pass<T>, mut piece: Arrays<'_, T>) -> T::Alarm {
     };
     let mut alarm = T::Alarm::default();
     if let Some(advance) = &pass.advance {
-        if !piece.momentum_d.is_empty() {
-            record(advance, &mut piece);
+        if !arrays.momentum_d.is_empty() {
+            record(advance, &mut arrays);
         }
-        alarm = advanced(advance, along, &mut piece);
+        alarm = advanced(advance, along, &mut arrays);
     }
-    if let Some((pull, look)) = pass.pull {
-        alarm = pulled(pull, look, &mut piece);
-    }
-    if let Some(noise) = pass.noise.filter(|_| along.is_none()) {
-        alarm = noised(pass.rescale, noise, &mut piece);
-    }
+    alarm = match (pass.pull, pass.noise) {
+        (Some((pull, look)), noise) => pulled(pull, look, pass.rescale, noise, &mut arrays),
+        (None, Some(noise)) if along.is_none() => noised(pass.rescale, noise, &mut arrays),
+        (None, _) => alarm,
+    };
     if pass.keeps_answer {
-        piece.older.copy_from_slice(piece.denoised);
+        arrays.older.copy_from_slice(arrays.denoised);
     }
     alarm
 }
@@ -91,15 +104,15 @@ fn single<T: Real>(rescale: T, Added { factors: [first, second, third] }: Added<
 }
 
 /// Chooses the loop of a move.
-fn advanced<T: Real>(advance: &Advance<T>, noise: Option<T>, piece: &mut Arrays<'_, T>) -> T::Alarm {
+fn advanced<T: Real>(advance: &Advance<T>, noise: Option<T>, arrays: &mut Arrays<'_, T>) -> T::Alarm {
     match (advance.form, advance.direction) {
-        (Form::Euler(form), OfImage::Plain) => first_order(form, Plain, advance, noise, piece),
-        (Form::Euler(form), OfImage::Classic(factors)) => first_order(form, factors, advance, noise, piece),
-        (Form::Euler(form), OfImage::Lead(lead)) => first_order(form, lead, advance, noise, piece),
-        (Form::Derivatives(form), direction) => directed(form, direction, advance, piece),
-        (Form::Exponential(form), direction) => directed(form, direction, advance, piece),
-        (Form::Multistep(form), direction) => directed(form, direction, advance, piece),
-        (Form::MultistepSde(form), direction) => directed(form, direction, advance, piece),
+        (Form::Euler(form), OfImage::Plain) => first_order(form, Plain, advance, noise, arrays),
+        (Form::Euler(form), OfImage::Classic(factors)) => first_order(form, factors, advance, noise, arrays),
+        (Form::Euler(form), OfImage::Lead(lead)) => first_order(form, lead, advance, noise, arrays),
+        (Form::Derivatives(form), direction) => directed(form, direction, advance, arrays),
+        (Form::Exponential(form), direction) => directed(form, direction, advance, arrays),
+        (Form::Multistep(form), direction) => directed(form, direction, advance, arrays),
+        (Form::MultistepSde(form), direction) => directed(form, direction, advance, arrays),
     }
 }
 
@@ -108,11 +121,11 @@ fn first_order<T: Real, D: Direction<T>>(
     direction: D,
     advance: &Advance<T>,
     noise: Option<T>,
-    piece: &mut Arrays<'_, T>,
+    arrays: &mut Arrays<'_, T>,
 ) -> T::Alarm {
     match noise {
-        Some(scale) => stepped::<T, _, D, true>(form, direction, advance, scale, piece),
-        None => stepped::<T, _, D, false>(form, direction, advance, T::zero(), piece),
+        Some(scale) => stepped::<T, _, D, true>(form, direction, advance, scale, arrays),
+        None => stepped::<T, _, D, false>(form, direction, advance, T::zero(), arrays),
     }
 }
 
@@ -120,13 +133,13 @@ fn directed<T: Real, F: Formula<T>>(
     form: F,
     direction: OfImage<T>,
     advance: &Advance<T>,
-    piece: &mut Arrays<'_, T>,
+    arrays: &mut Arrays<'_, T>,
 ) -> T::Alarm {
     match direction {
-        OfImage::Classic(factors) => stepped::<T, F, _, false>(form, factors, advance, T::zero(), piece),
+        OfImage::Classic(factors) => stepped::<T, F, _, false>(form, factors, advance, T::zero(), arrays),
         // A configuration that leads with a solver of second order is refused.
         OfImage::Plain | OfImage::Lead(_) => {
-            stepped::<T, F, _, false>(form, Plain, advance, T::zero(), piece)
+            stepped::<T, F, _, false>(form, Plain, advance, T::zero(), arrays)
         }
     }
 }
@@ -136,72 +149,102 @@ fn stepped<T: Real, F: Formula<T>, D: Direction<T>, const NOISY: bool>(
     direction: D,
     advance: &Advance<T>,
     scale: T,
-    piece: &mut Arrays<'_, T>,
+    arrays: &mut Arrays<'_, T>,
 ) -> T::Alarm {
     let (sigma_hat, dt) = (advance.sigma_hat, advance.dt);
-    let Arrays { denoised, older, noise, history, out, .. } = piece;
+    let Arrays { denoised, older, noise, history, out, .. } = arrays;
     simd::widest(
         #[inline(always)]
-        || {
-            // Slices of one length, known to the compiler: no bounds checks.
-            let (denoised, out) = (&denoised[..PIECE], &mut out[..PIECE]);
-            let older = if F::OLDER { &older[..PIECE] } else { denoised };
-            let noise = if NOISY { &noise[..PIECE] } else { denoised };
-            let history = if D::HISTORY { &mut history[..PIECE] } else { &mut [] };
+        move || {
+            let [denoised, older, noise] = [&**denoised, older, noise].map(pieces);
+            let histories = pieces_mut(history);
             let mut alarm = T::Alarm::default();
-            for i in 0..PIECE {
-                let h = if D::HISTORY { history[i] } else { T::zero() };
-                let point = Point { x: out[i], denoised: denoised[i], older: older[i] };
-                let (mut x, h) = direction.step(form, point, h, sigma_hat, dt);
-                if D::HISTORY {
-                    history[i] = h;
+            for (at, out) in pieces_mut(out).iter_mut().enumerate() {
+                let denoised = &denoised[at];
+                let older = if F::OLDER { &older[at] } else { denoised };
+                let noise = if NOISY { &noise[at] } else { denoised };
+                for i in 0..PIECE {
+                    let h = if D::HISTORY { histories[at][i] } else { T::zero() };
+                    let point = Point { x: out[i], denoised: denoised[i], older: older[i] };
+                    let (mut x, h) = direction.step(form, point, h, sigma_hat, dt);
+                    if D::HISTORY {
+                        histories[at][i] = h;
+                    }
+                    if NOISY {
+                        x = x + noise[i] * scale;
+                    }
+                    alarm = alarm | x.alarm();
+                    out[i] = x;
                 }
-                if NOISY {
-                    x = x + noise[i] * scale;
-                }
-                alarm = alarm | x.alarm();
-                out[i] = x;
             }
             alarm
         },
     )
 }
 
-fn pulled<T: Real>(pull: Pull<T>, look: Look<T>, piece: &mut Arrays<'_, T>) -> T::Alarm {
-    let Arrays { reference, out, .. } = piece;
-    simd::widest(
+fn pulled<T: Real>(
+    pull: Pull<T>,
+    look: Look<T>,
+    rescale: T,
+    noise: Option<Added<T>>,
+    arrays: &mut Arrays<'_, T>,
+) -> T::Alarm {
+    let Arrays { reference, noise: draws, out, .. } = arrays;
+    let Some(Added { factors: [first, second, third] }) = noise else {
+        return each(
+            out,
+            [reference],
+            #[inline(always)]
+            move |x, [r]| pull.apply(x, look.shift(r)),
+        );
+    };
+    each(
+        out,
+        [reference, draws],
         #[inline(always)]
-        || {
-            let (reference, out) = (&reference[..PIECE], &mut out[..PIECE]);
-            let mut alarm = T::Alarm::default();
-            for i in 0..PIECE {
-                let x = pull.apply(out[i], look.shift(reference[i]));
-                alarm = alarm | x.alarm();
-                out[i] = x;
-            }
-            alarm
-        },
+        move |x, [r, noise]| pull.apply(x, look.shift(r)) * rescale + noise * first * second * third,
     )
 }
 
-fn noised<T: Real>(rescale: T, added: Added<T>, piece: &mut Arrays<'_, T>) -> T::Alarm {
-    let Arrays { noise, out, .. } = piece;
+fn noised<T: Real>(rescale: T, added: Added<T>, arrays: &mut Arrays<'_, T>) -> T::Alarm {
+    let Arrays { noise, out, .. } = arrays;
     let [first, second, third] = added.factors;
-    let single = single(rescale, added);
+    match single(rescale, added) {
+        Some(scale) => each(
+            out,
+            [noise],
+            #[inline(always)]
+            move |x, [noise]| x + noise * scale,
+        ),
+        None => each(
+            out,
+            [noise],
+            #[inline(always)]
+            move |x, [noise]| x * rescale + noise * first * second * third,
+        ),
+    }
+}
+
+/// The loop of what changes a number of the latent by those of other arrays.
+///
+/// What `change` needs must be moved into it: if it is borrowed, the compiler has to expect that a store to the latent
+/// alters it, and makes no vectors.
+fn each<T: Real, const N: usize>(
+    out: &mut [T],
+    others: [&[T]; N],
+    change: impl Fn(T, [T; N]) -> T,
+) -> T::Alarm {
     simd::widest(
         #[inline(always)]
-        || {
-            let (noise, out) = (&noise[..PIECE], &mut out[..PIECE]);
+        move || {
+            let others = others.map(pieces);
             let mut alarm = T::Alarm::default();
-            if let Some(scale) = single {
+            for (at, out) in pieces_mut(out).iter_mut().enumerate() {
+                let others = others.map(|other| &other[at]);
                 for i in 0..PIECE {
-                    out[i] = out[i] + noise[i] * scale;
-                    alarm = alarm | out[i].alarm();
-                }
-            } else {
-                for i in 0..PIECE {
-                    out[i] = out[i] * rescale + noise[i] * first * second * third;
-                    alarm = alarm | out[i].alarm();
+                    let x = change(out[i], others.map(|other| other[i]));
+                    alarm = alarm | x.alarm();
+                    out[i] = x;
                 }
             }
             alarm
@@ -210,11 +253,11 @@ fn noised<T: Real>(rescale: T, added: Added<T>, piece: &mut Arrays<'_, T>) -> T:
 }
 
 /// Writes down the corrected derivative. Only hosts that show it want that, so its loop is not made fast.
-fn record<T: Real>(advance: &Advance<T>, piece: &mut Arrays<'_, T>) {
-    for i in 0..PIECE {
+fn record<T: Real>(advance: &Advance<T>, arrays: &mut Arrays<'_, T>) {
+    for i in 0..arrays.out.len() {
         let number = |values: &[T]| values.get(i).copied().unwrap_or_else(T::zero);
-        let point = Point { x: piece.out[i], denoised: piece.denoised[i], older: number(piece.older) };
-        piece.momentum_d[i] = corrected(advance, point, number(piece.history));
+        let point = Point { x: arrays.out[i], denoised: arrays.denoised[i], older: number(arrays.older) };
+        arrays.momentum_d[i] = corrected(advance, point, number(arrays.history));
     }
 }
 
@@ -225,6 +268,18 @@ fn corrected<T: Real>(advance: &Advance<T>, point: Point<T>, history: T) -> T {
         (form, OfImage::Classic(factors)) => factors.correct(form.derivative(point, sigma_hat), history),
         (form, _) => form.derivative(point, sigma_hat),
     }
+}
+
+/// The whole pieces of a slice.
+#[inline(always)]
+fn pieces<T>(values: &[T]) -> &[[T; PIECE]] {
+    values.as_chunks().0
+}
+
+/// The same, to be written to.
+#[inline(always)]
+fn pieces_mut<T>(values: &mut [T]) -> &mut [[T; PIECE]] {
+    values.as_chunks_mut().0
 }
 
 /// A last piece, padded with zeros to a whole one.

@@ -27,6 +27,7 @@ pub mod error;
 pub mod formula;
 mod kernel;
 mod measure;
+pub mod memory;
 pub mod moments;
 pub mod noise;
 pub mod options;

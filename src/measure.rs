@@ -13,6 +13,13 @@ pub(crate) struct Measured {
 }
 
 impl Measured {
+    /// Of the numbers of a block, and of their difference to `history` if that is there.
+    pub(crate) fn of_block<T: Real>(values: &[T], history: &[T]) -> Self {
+        let change =
+            if history.is_empty() { Squares::default() } else { Squares::of_difference(values, history) };
+        Self { values: Moments::of_block(values), change }
+    }
+
     /// Of the numbers of both parts.
     #[must_use]
     pub(crate) fn merge(self, other: Self) -> Self {
@@ -36,10 +43,6 @@ impl Measured {
 pub(crate) fn measure<T: Real>(values: &[T], history: &[T], blocks: &mut [Measured]) {
     let mut histories = history.chunks(BLOCK);
     for (block, measured) in values.chunks(BLOCK).zip(blocks) {
-        let history = histories.next();
-        *measured = Measured {
-            values: Moments::of_block(block),
-            change: history.map_or_else(Squares::default, |history| Squares::of_difference(block, history)),
-        };
+        *measured = Measured::of_block(block, histories.next().unwrap_or_default());
     }
 }

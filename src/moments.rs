@@ -1,14 +1,16 @@
 //! Mean and standard deviation in double precision, the same bits however the work is divided.
 
-use fearless_simd::{Level, Simd, dispatch, f64x4, prelude::*};
-
 use crate::real::Real;
+use crate::simd;
 
 /// Numbers that are summed together before blocks are merged in order; results depend on it, threads do not.
 pub const BLOCK: usize = 4096;
 
-/// Sums that are kept side by side, in four vectors: fewer would wait for each other, more do not fit the registers.
+/// Sums that are kept side by side: fewer would wait for each other, more do not fit the registers.
 const LANES: usize = 16;
+
+/// Rows of [`LANES`] numbers that are summed in their own dtype: few, so that rounding does not add up.
+const ROWS: usize = 16;
 
 /// Count, mean and sum of squared deviations of some numbers.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -25,10 +27,14 @@ impl Moments {
         let Some(first) = block.first() else {
             return Self::default();
         };
-        let (count, shift) = (block.len() as f64, first.wide());
-        let [sum, squares] = dispatch!(Level::new(), simd => sums(simd, block, shift));
+        let (count, shift) = (block.len() as f64, *first);
+        let [sum, squares] = totals(
+            [block],
+            #[inline(always)]
+            move |[value]| [value - shift, (value - shift) * (value - shift)],
+        );
         let mean = sum / count;
-        Self { count, mean: shift + mean, deviations2: (squares - sum * mean).max(0.0) }
+        Self { count, mean: shift.wide() + mean, deviations2: (squares - sum * mean).max(0.0) }
     }
 
     /// Of all numbers of `values`.
@@ -78,7 +84,11 @@ impl Squares {
     /// Of the differences of at most [`BLOCK`] numbers, each rounded to the latent's dtype.
     #[must_use]
     pub fn of_difference<T: Real>(values: &[T], others: &[T]) -> Self {
-        let sum = dispatch!(Level::new(), simd => difference_squares(simd, values, others));
+        let [sum] = totals(
+            [values, others],
+            #[inline(always)]
+            |[value, other]| [(value - other) * (value - other)],
+        );
         Self { count: values.len() as f64, sum }
     }
 
@@ -95,67 +105,49 @@ impl Squares {
     }
 }
 
-/// The sum of the deviations from `shift` and the sum of their squares.
+/// The sums of the `terms` of the numbers of some arrays of one length.
+///
+/// Summed in the dtype of the numbers over [`ROWS`] rows, then in double precision. What `terms` needs must be moved
+/// into it, as in the kernel's loops.
 #[inline(always)]
-fn sums<S: Simd, T: Real>(simd: S, values: &[T], shift: f64) -> [f64; 2] {
-    let (pairs, rest) = values.as_chunks::<LANES>();
-    let zero = f64x4::splat(simd, 0.0);
-    let shifts = f64x4::splat(simd, shift);
-    let (mut sum, mut squares) = ([zero; 4], [zero; 4]);
-    for pair in pairs {
-        let wide = widened(simd, pair);
-        for k in 0..4 {
-            let deviation = wide[k] - shifts;
-            sum[k] += deviation;
-            squares[k] += deviation * deviation;
-        }
-    }
-    let (mut sum, mut squares) = (lanes(sum), lanes(squares));
-    for (lane, value) in rest.iter().enumerate() {
-        let deviation = value.wide() - shift;
-        sum[lane] += deviation;
-        squares[lane] += deviation * deviation;
-    }
-    [folded(sum), folded(squares)]
-}
-
-#[inline(always)]
-fn difference_squares<S: Simd, T: Real>(simd: S, values: &[T], others: &[T]) -> f64 {
-    let ((pairs, rest), (other_pairs, other_rest)) =
-        (values.as_chunks::<LANES>(), others.as_chunks::<LANES>());
-    let mut squares = [f64x4::splat(simd, 0.0); 4];
-    for (pair, other) in pairs.iter().zip(other_pairs) {
-        let mut differences = *pair;
-        for (difference, other) in differences.iter_mut().zip(other) {
-            *difference = *difference - *other;
-        }
-        let wide = widened(simd, &differences);
-        for k in 0..4 {
-            squares[k] += wide[k] * wide[k];
-        }
-    }
-    let mut squares = lanes(squares);
-    for (lane, (value, other)) in rest.iter().zip(other_rest).enumerate() {
-        let difference = (*value - *other).wide();
-        squares[lane] += difference * difference;
-    }
-    folded(squares)
-}
-
-#[inline(always)]
-fn widened<S: Simd, T: Real>(simd: S, numbers: &[T; LANES]) -> [f64x4<S>; 4] {
-    let (halves, _) = numbers.as_chunks::<8>();
-    let [low, high] = [T::widened(simd, &halves[0]), T::widened(simd, &halves[1])];
-    [low[0], low[1], high[0], high[1]]
-}
-
-#[inline(always)]
-fn lanes<S: Simd>(vectors: [f64x4<S>; 4]) -> [f64; LANES] {
-    let mut lanes = [0.0; LANES];
-    for (four, vector) in lanes.as_chunks_mut::<4>().0.iter_mut().zip(vectors) {
-        vector.store_slice(four);
-    }
-    lanes
+fn totals<T: Real, const IN: usize, const OUT: usize>(
+    arrays: [&[T]; IN],
+    terms: impl Fn([T; IN]) -> [T; OUT],
+) -> [f64; OUT] {
+    simd::widest(
+        #[inline(always)]
+        move || {
+            let mut totals = [[0.0; LANES]; OUT];
+            let whole = arrays.map(|values| values.as_chunks::<LANES>().0);
+            let rest = arrays.map(|values| values.as_chunks::<LANES>().1);
+            let mut row = 0;
+            while row < whole[0].len() {
+                let end = whole[0].len().min(row + ROWS);
+                let mut partial = [[T::zero(); LANES]; OUT];
+                for at in row..end {
+                    let rows = whole.map(|rows| &rows[at]);
+                    for lane in 0..LANES {
+                        let terms = terms(rows.map(|row| row[lane]));
+                        for (sums, term) in partial.iter_mut().zip(terms) {
+                            sums[lane] = sums[lane] + term;
+                        }
+                    }
+                }
+                for (totals, sums) in totals.iter_mut().zip(&partial) {
+                    for lane in 0..LANES {
+                        totals[lane] += sums[lane].wide();
+                    }
+                }
+                row = end;
+            }
+            for lane in 0..rest[0].len() {
+                for (totals, term) in totals.iter_mut().zip(terms(rest.map(|rest| rest[lane]))) {
+                    totals[lane] += term.wide();
+                }
+            }
+            totals.map(folded)
+        },
+    )
 }
 
 /// Halves onto halves.

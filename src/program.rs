@@ -45,8 +45,11 @@ impl<T: Real> Program<T> {
         sampler.check(options, sigmas)?;
         let steps = sigmas.len() - 1;
         config.validate_steps(steps)?;
-        let mut program =
-            Self { stages: Vec::new(), levels: sigmas.iter().map(|&sigma| T::of(sigma)).collect(), steps };
+        let mut program = Self {
+            stages: Vec::with_capacity(3 * steps),
+            levels: sigmas.iter().map(|&sigma| T::of(sigma)).collect(),
+            steps,
+        };
         for step in 0..steps {
             let (sigma, sigma_next) = (program.levels[step], program.levels[step + 1]);
             let previous = step.checked_sub(1).map(|before| program.levels[before]);

@@ -90,7 +90,7 @@ impl<T: Real> Pull<T> {
     }
 
     /// The latent `x` after the pull towards `shift`.
-    #[inline]
+    #[inline(always)]
     pub fn apply(&self, x: T, shift: T) -> T {
         match *self {
             Self::Linear { keep, f } => keep * x + f * shift,
@@ -115,7 +115,7 @@ impl<T: Real> Look<T> {
     }
 
     /// The reference `r` with this mean and spread.
-    #[inline]
+    #[inline(always)]
     pub fn shift(&self, r: T) -> T {
         r * self.std + self.mean
     }

@@ -2,7 +2,6 @@
 
 use std::ops::BitOr;
 
-use fearless_simd::{Simd, f32x8, f64x4, prelude::*};
 use num_traits::Float;
 
 use crate::simd;
@@ -20,9 +19,6 @@ pub trait Real: Float + Send + Sync + std::fmt::Debug + 'static {
 
     /// This number as `f64`, exactly.
     fn wide(self) -> f64;
-
-    /// Eight numbers as `f64`, exactly.
-    fn widened<S: Simd>(simd: S, numbers: &[Self; 8]) -> [f64x4<S>; 2];
 
     /// The alarm of one number: the difference to itself, which is 0 or NaN. A loop over it vectorises, and no
     /// constants take up registers that the loop needs.
@@ -43,12 +39,6 @@ impl Real for f32 {
 
     fn wide(self) -> f64 {
         f64::from(self)
-    }
-
-    #[inline(always)]
-    fn widened<S: Simd>(simd: S, numbers: &[f32; 8]) -> [f64x4<S>; 2] {
-        let (low, high) = simd.widen_f32x8(f32x8::from_slice(simd, numbers));
-        [low, high]
     }
 
     #[inline]
@@ -72,11 +62,6 @@ impl Real for f64 {
 
     fn wide(self) -> f64 {
         self
-    }
-
-    #[inline(always)]
-    fn widened<S: Simd>(simd: S, numbers: &[f64; 8]) -> [f64x4<S>; 2] {
-        [f64x4::from_slice(simd, &numbers[..4]), f64x4::from_slice(simd, &numbers[4..])]
     }
 
     #[inline]

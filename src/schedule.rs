@@ -49,19 +49,6 @@ pub enum Function {
     Expm1,
 }
 
-impl Function {
-    /// Its name in torch and numpy.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Sqrt => "sqrt",
-            Self::Exp => "exp",
-            Self::Log => "log",
-            Self::Expm1 => "expm1",
-        }
-    }
-}
-
 impl<'a, T: Real> Elementary<'a, T> {
     /// A host's functions.
     pub fn of_host(call: &'a dyn Fn(Function, T) -> T) -> Self {

@@ -45,15 +45,9 @@ pub struct Moving<T> {
 
 /// Computes the step. Returns the images of the batch whose new latent is not finite.
 pub fn step<T: Real>(step: &Step<T>, arrays: Arrays<'_, T>, batch: usize, threads: usize) -> Vec<usize> {
-    if !step.measures_answer() && !step.measures_latent() {
-        return run(arrays, &mut [], batch, threads, |part, _| {
-            kernel::pass(&step.pass(part.image, None), part.arrays)
-        });
-    }
     // Whole images one by one, so that what was measured is still in the cache when it is stepped.
-    if threads == 1 || batch.is_multiple_of(threads) {
-        let images = images(arrays, batch).into_iter();
-        return threads::map(images, threads, |part| {
+    if threads == 1 || (step.measures() && batch.is_multiple_of(threads)) {
+        return threads::map(images(arrays, batch), threads, |part| {
             let image = part.image;
             step.whole(part).then_some(image)
         });
@@ -62,6 +56,10 @@ pub fn step<T: Real>(step: &Step<T>, arrays: Arrays<'_, T>, batch: usize, thread
 }
 
 impl<T: Real> Step<T> {
+    fn measures(&self) -> bool {
+        self.measures_answer() || self.measures_latent()
+    }
+
     fn measures_answer(&self) -> bool {
         let leads = self.advance.as_ref().is_some_and(|moving| moving.direction.measures());
         leads || matches!(self.pull, Some(Pull::Euler { .. }))
@@ -107,7 +105,8 @@ impl<T: Real> Step<T> {
     /// All that is done to one image.
     fn whole(&self, part: Part<'_, T>) -> bool {
         let Part { image, mut arrays } = part;
-        let mut blocks = vec![Measured::default(); arrays.out.len().div_ceil(BLOCK)];
+        let count = if self.measures() { arrays.out.len().div_ceil(BLOCK) } else { 0 };
+        let mut blocks = vec![Measured::default(); count];
         let merged = |blocks: &[Measured]| blocks.iter().copied().fold(Measured::default(), Measured::merge);
         let measured = self.measures_answer().then(|| {
             measure(arrays.denoised, self.measured_history(arrays.history), &mut blocks);
@@ -115,25 +114,19 @@ impl<T: Real> Step<T> {
         });
         let pass = self.pass(image, measured.as_ref());
         if !self.measures_latent() {
-            return kernel::pass(&pass, arrays);
+            return kernel::pass(&pass, arrays, &mut []);
         }
-        let mut at = blocks.chunks_mut(CHUNK / BLOCK);
         let (noise, reference) = (arrays.noise, arrays.reference);
-        let mut rest = Arrays { noise: &[], reference: &[], ..arrays.again() };
-        while !rest.out.is_empty() {
-            let mut part = rest.first(rest.out.len().min(CHUNK));
-            kernel::pass(&pass, part.again());
-            measure(part.out, &[], at.next().unwrap_or_default());
-        }
+        kernel::pass(&pass, Arrays { noise: &[], reference: &[], ..arrays.again() }, &mut blocks);
         let pull = self.pull_pass(&merged(&blocks));
-        kernel::pass(&pull, Arrays { noise, reference, out: arrays.out, ..Arrays::none() })
+        kernel::pass(&pull, Arrays { noise, reference, out: arrays.out, ..Arrays::none() }, &mut [])
     }
 
     /// The same, image by image in parts for all threads.
     fn in_parts(&self, mut arrays: Arrays<'_, T>, batch: usize, threads: usize) -> Vec<usize> {
         let size = arrays.out.len() / batch;
         let count = size.div_ceil(BLOCK);
-        let mut blocks = vec![Measured::default(); count * batch];
+        let mut blocks = vec![Measured::default(); if self.measures() { count * batch } else { 0 }];
         let merged = |blocks: &[Measured]| -> Vec<Measured> {
             let image =
                 |blocks: &[Measured]| blocks.iter().copied().fold(Measured::default(), Measured::merge);
@@ -150,20 +143,19 @@ impl<T: Real> Step<T> {
         let pass = |image: usize| self.pass(image, answers.as_ref().map(|answers| &answers[image]));
         if !self.measures_latent() {
             return run(arrays, &mut [], batch, threads, |part, _| {
-                kernel::pass(&pass(part.image), part.arrays)
+                kernel::pass(&pass(part.image), part.arrays, &mut [])
             });
         }
         let (noise, reference) = (arrays.noise, arrays.reference);
         let first = Arrays { noise: &[], reference: &[], ..arrays.again() };
-        run(first, &mut blocks, batch, threads, |mut part, blocks| {
-            kernel::pass(&pass(part.image), part.arrays.again());
-            measure(part.arrays.out, &[], blocks);
+        run(first, &mut blocks, batch, threads, |part, blocks| {
+            kernel::pass(&pass(part.image), part.arrays, blocks);
             false
         });
         let latents = merged(&blocks);
         let second = Arrays { noise, reference, out: arrays.out, ..Arrays::none() };
         run(second, &mut [], batch, threads, |part, _| {
-            kernel::pass(&self.pull_pass(&latents[part.image]), part.arrays)
+            kernel::pass(&self.pull_pass(&latents[part.image]), part.arrays, &mut [])
         })
     }
 }
@@ -201,18 +193,16 @@ fn run<T: Real>(
     bad
 }
 
-fn images<T>(mut arrays: Arrays<'_, T>, batch: usize) -> Vec<Part<'_, T>> {
+fn images<T>(mut arrays: Arrays<'_, T>, batch: usize) -> impl Iterator<Item = Part<'_, T>> {
     let size = arrays.out.len() / batch;
     let reference = arrays.reference;
     let one_for_all = reference.len() == size;
-    (0..batch)
-        .map(|image| {
-            if one_for_all {
-                arrays.reference = reference;
-            }
-            Part { image, arrays: arrays.first(size) }
-        })
-        .collect()
+    (0..batch).map(move |image| {
+        if one_for_all {
+            arrays.reference = reference;
+        }
+        Part { image, arrays: arrays.first(size) }
+    })
 }
 
 #[cfg(test)]

@@ -33,6 +33,8 @@ class Tensors:
         self._like = like
         self._shares = like.is_cpu and like.dtype is self.working
         self._stages: dict[str, Tensor] = {}
+        # A latent of the core for the caller.
+        self.tensor: Callable[[Array], Tensor] = torch.from_numpy if self._shares else self._up
 
     def given(self, tensor: Tensor, name: str) -> Array:
         """What a run is made from, in the core's dtype: good for as long as it is kept."""
@@ -58,17 +60,20 @@ class Tensors:
 
     def arrays(self, denoised: Tensor, noise: Tensor) -> tuple[Array, Array]:
         """The model's answer and the noise: from another device they come in one transfer."""
-        if not self._shares and _alike(denoised, noise):
+        if self._shares:
+            try:
+                both = denoised.numpy(), noise.numpy()
+                if both[0].dtype is both[1].dtype is self._numbers:
+                    return both
+            except (AttributeError, RuntimeError, TypeError):
+                pass
+        elif _alike(denoised, noise):
             both = self.array(torch.stack([denoised.detach(), noise.detach()]), ANSWER)
             return both[0], both[1]
         return self.array(denoised, ANSWER), self.array(noise, NOISE)
 
-    def tensor(self, array: Array) -> Tensor:
-        """A latent of the core for the caller."""
-        latent = torch.from_numpy(array)
-        if self._shares:
-            return latent
-        like = self._like
+    def _up(self, array: Array) -> Tensor:
+        latent, like = torch.from_numpy(array), self._like
         if not _pins(like):
             return latent.to(like.device, like.dtype)
         return self._stage("up", latent.shape, like.dtype).copy_(latent).to(like.device)

@@ -28,7 +28,8 @@ from sonar_sampler.registry import SOLVERS, Solver, SonarConfig, knobs, unknown_
 from sonar_sampler.tensors import ANSWER, NOISE, Array, Tensor, Tensors
 
 _PREFIX = "sample_sonar_"
-_OPTIONS = [option for option in knobs() if option != "sampler"]
+_NEEDED = frozenset({"model", "x", "sigmas"})
+_OPTIONS = frozenset(knobs()) - {"sampler"}
 
 _DOC = """{label} with momentum and reference guidance: {help}
 
@@ -90,20 +91,17 @@ def sample_function(sampler: str) -> SampleFunction:
 
 def _function(name: str, solver: Solver) -> SampleFunction:
     signature = _signature(solver)
-    positional = [name for name, argument in signature.parameters.items() if argument.kind is not argument.KEYWORD_ONLY]
+    arguments, positional = frozenset(signature.parameters), _positional(signature)
 
     def sample(*args: Any, **kwargs: Any) -> Tensor:
-        given = dict(zip(positional, args, strict=False))
-        for argument in kwargs:
-            if argument not in signature.parameters:
-                raise unknown_option(argument, kwargs[argument], list(signature.parameters))
-        if len(args) > len(positional) or not given.keys().isdisjoint(kwargs):
+        given = {**dict(zip(positional, args, strict=False)), **kwargs}
+        if not arguments.issuperset(given):
+            unknown = next(argument for argument in kwargs if argument not in arguments)
+            raise unknown_option(unknown, kwargs[unknown], list(signature.parameters))
+        if len(given) < len(args) + len(kwargs) or len(_NEEDED.intersection(given)) < len(_NEEDED):
             signature.bind(*args, **kwargs)  # whose errors are Python's own; too slow to be asked each time
-        given |= kwargs
-        if not given.keys() >= {"model", "x", "sigmas"}:
-            signature.bind(*args, **kwargs)
-        options = {option: given.pop(option) for option in _OPTIONS if option in given}
         # Hosts give None for what they leave to the config.
+        options = {option: given.pop(option) for option in _OPTIONS.intersection(given)}
         options = {option: value for option, value in options.items() if value is not None}
         return _sample(solver, _configured(given.pop("config", None), name, options), **given)
 
@@ -126,7 +124,7 @@ def _signature(solver: Solver) -> inspect.Signature:
     positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
     host_noise = ["noise_sampler"] if solver.noise in ("independent", "brownian") else []
     optional = ["extra_args", "callback", "disable", *solver.options, *host_noise]
-    rest = ["config", "noise_sampler", "reference", "history", *_OPTIONS]
+    rest = ["config", "noise_sampler", "reference", "history", *(name for name in knobs() if name in _OPTIONS)]
     return inspect.Signature(
         [
             *(inspect.Parameter(name, positional) for name in ("model", "x", "sigmas")),
@@ -134,6 +132,10 @@ def _signature(solver: Solver) -> inspect.Signature:
             *(inspect.Parameter(name, keyword, default=None) for name in rest if name not in optional),
         ]
     )
+
+
+def _positional(signature: inspect.Signature) -> list[str]:
+    return [name for name, argument in signature.parameters.items() if argument.kind is not argument.KEYWORD_ONLY]
 
 
 def _configured(config: SonarConfig | None, sampler: str, given: Mapping[str, Any]) -> SonarConfig:

@@ -10,6 +10,7 @@ use pyo3::types::PyTuple;
 
 use super::errors;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::real::Real;
 
 /// A latent's number type that numpy knows too.
@@ -83,9 +84,19 @@ pub(super) fn empty<'py, T: Number>(py: Python<'py>, shape: &[usize]) -> PyResul
 
 /// A copy that is nobody else's.
 pub(super) fn copy<T: Number>(array: &Bound<'_, PyArrayDyn<T>>) -> PyResult<Latent<T>> {
-    let copied = empty::<T>(array.py(), array.shape())?;
-    write(&copied)?.as_slice_mut()?.copy_from_slice(read(array)?.as_slice()?);
-    Ok(copied.unbind())
+    of_numbers(array.py(), read(array)?.as_slice()?, array.shape())
+}
+
+/// The numbers of an array.
+pub(super) fn vector<T: Number>(array: &Bound<'_, PyArrayDyn<T>>) -> PyResult<Vec<T>> {
+    Ok(memory::copied(read(array)?.as_slice()?)?)
+}
+
+/// A new array of these numbers.
+pub(super) fn of_numbers<T: Number>(py: Python<'_>, numbers: &[T], shape: &[usize]) -> PyResult<Latent<T>> {
+    let array = empty::<T>(py, shape)?;
+    write(&array)?.as_slice_mut()?.copy_from_slice(numbers);
+    Ok(array.unbind())
 }
 
 /// Borrows for reading.

@@ -1,5 +1,6 @@
 //! Turns [`Error`] into the Python classes of `sonar_sampler.errors`.
 
+use pyo3::exceptions::PyMemoryError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyType;
@@ -27,6 +28,7 @@ impl From<Error> for PyErr {
             Error::Shape { .. } | Error::Values { .. } => raise(&LATENT, "LatentError", message),
             Error::Schedule(_) => raise(&SCHEDULE, "ScheduleError", message),
             Error::Protocol(_) => raise(&PROTOCOL, "ProtocolError", message),
+            Error::Memory { .. } => PyMemoryError::new_err(message),
             Error::Numeric { .. } => raise(&NUMERIC, "NumericError", message),
         }
     }

@@ -6,7 +6,9 @@
 use std::cell::RefCell;
 
 use numpy::{PyArrayDescrMethods, PyUntypedArrayMethods};
+use pyo3::intern;
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use super::arrays::{self, Latent, Number};
 use super::storage::Numpy;
@@ -75,8 +77,9 @@ pub(super) fn with_elementary<T: Number, R>(
         return make(Elementary::own());
     };
     let raised = RefCell::new(None);
+    let py = call.py();
     let function = |function: Function, value: T| match call
-        .call1((function.name(), value.wide()))
+        .call1((interned(py, function), value.wide()))
         .and_then(|result| result.extract())
     {
         Ok(result) => T::of(result),
@@ -87,6 +90,16 @@ pub(super) fn with_elementary<T: Number, R>(
     };
     let result = make(Elementary::of_host(&function));
     raised.into_inner().map_or(result, Err)
+}
+
+/// The name of a function, made once: it is asked for at every step.
+fn interned(py: Python<'_>, function: Function) -> &Bound<'_, PyString> {
+    match function {
+        Function::Sqrt => intern!(py, "sqrt"),
+        Function::Exp => intern!(py, "exp"),
+        Function::Log => intern!(py, "log"),
+        Function::Expm1 => intern!(py, "expm1"),
+    }
 }
 
 pub(super) struct NumpyRun<T: Number> {
@@ -107,7 +120,7 @@ impl<T: Number> NumpyRun<T> {
         let start = Start {
             shape,
             x: arrays::copy(&x)?,
-            history: history.as_ref().map(arrays::copy).transpose()?,
+            history: history.as_ref().map(arrays::vector).transpose()?,
             reference: reference.as_ref().map(|reference| reference.as_array()),
         };
         let run = with_elementary(elementary, |elementary| {

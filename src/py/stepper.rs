@@ -6,7 +6,7 @@ use numpy::{IntoPyArray, PyArrayMethods};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
-use super::arrays::{self, Latent, Number};
+use super::arrays::{self, Bind, Number};
 use super::closing::AtWork;
 use super::config;
 use super::run::{AnyRun, Given, NumpyRun, Recipe, on_run};
@@ -243,13 +243,13 @@ impl PyStepper {
     /// A copy of the momentum history, or None before there is one.
     #[getter]
     fn history(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        on_started!(self, run => copied(py, run.core().history()))
+        on_started!(self, run => shown(py, run, run.core().history()))
     }
 
     /// A copy of the corrected derivative of the last step, or None before the first.
     #[getter]
     fn momentum_d(&self, py: Python<'_>) -> PyResult<Option<Py<PyAny>>> {
-        on_started!(self, run => copied(py, run.core().momentum_d()))
+        on_started!(self, run => shown(py, run, run.core().momentum_d()))
     }
 
     /// The result, or None before the run is done.
@@ -300,18 +300,20 @@ pub(super) fn restore_stepper<'py>(
     Ok(stepper)
 }
 
-fn copied<T: Number>(py: Python<'_>, array: Option<&Latent<T>>) -> PyResult<Option<Py<PyAny>>> {
-    array.map(|array| Ok(arrays::copy(array.bind(py))?.into_any())).transpose()
+fn shown<T: Number>(py: Python<'_>, run: &NumpyRun<T>, numbers: Option<&[T]>) -> PyResult<Option<Py<PyAny>>> {
+    let array = numbers.map(|numbers| arrays::of_numbers(py, numbers, run.core().shape()));
+    Ok(array.transpose()?.map(Py::into_any))
 }
 
 /// The phases, by the numbers that they have in Python.
 const PHASES: [Phase; 3] = [Phase::Waiting, Phase::Asked, Phase::Failed];
 
 /// The names of a state's arrays in Python.
-const ARRAYS: [&str; 6] = ["x", "ahead", "older", "denoised", "history", "momentum_d"];
+const ARRAYS: [&str; 3] = ["x", "ahead", "denoised"];
+const OWN: [&str; 3] = ["older", "history", "momentum_d"];
 
 fn state_of<'py, T: Number>(py: Python<'py>, run: &NumpyRun<T>) -> PyResult<Bound<'py, PyDict>> {
-    let State { at, phase, has_history, sizes, reference, arrays } =
+    let State { at, phase, has_history, sizes, reference, arrays, own } =
         run.core().state(|array| arrays::copy(array.bind(py)))?;
     let state = PyDict::new(py);
     let phase = PHASES.iter().position(|known| *known == phase);
@@ -320,6 +322,9 @@ fn state_of<'py, T: Number>(py: Python<'py>, run: &NumpyRun<T>) -> PyResult<Boun
     for (name, array) in ARRAYS.into_iter().zip(arrays) {
         state.set_item(name, array)?;
     }
+    for (name, numbers) in OWN.into_iter().zip(own) {
+        state.set_item(name, shown(py, run, numbers.as_deref())?)?;
+    }
     Ok(state)
 }
 
@@ -327,16 +332,16 @@ fn restore<T: Number>(run: &mut NumpyRun<T>, state: &Bound<'_, PyDict>) -> PyRes
     let state = state.as_any();
     let (at, phase, has_history, sizes, half): (_, usize, _, _, _) = state.get_item("run")?.extract()?;
     let phase = PHASES.get(phase).copied().unwrap_or(Phase::Failed);
-    let mut arrays = [const { None }; 6];
-    for (place, name) in arrays.iter_mut().zip(ARRAYS) {
-        let given = state.get_item(name)?;
-        if !given.is_none() {
-            let array = arrays::latent_like::<T>(&given, "a pickled array", run.core().shape())?;
-            *place = Some(arrays::copy(&array)?);
-        }
-    }
+    let pickled = |name: &str| -> PyResult<Option<Bind<'_, T>>> {
+        let given = Some(state.get_item(name)?).filter(|given| !given.is_none());
+        given.map(|given| arrays::latent_like(&given, "a pickled array", run.core().shape())).transpose()
+    };
+    let [x, ahead, denoised] = ARRAYS.map(|name| pickled(name)?.as_ref().map(arrays::copy).transpose());
+    let [older, history, momentum_d] =
+        OWN.map(|name| pickled(name)?.as_ref().map(arrays::vector).transpose());
+    let (arrays, own) = ([x?, ahead?, denoised?], [older?, history?, momentum_d?]);
     let reference = arrays::latent::<T>(&state.get_item("reference")?, "the pickled reference")?.to_vec()?;
     run.set_half(half);
-    run.core_mut().restore(State { at, phase, has_history, sizes, reference, arrays });
+    run.core_mut().restore(State { at, phase, has_history, sizes, reference, arrays, own });
     Ok(())
 }

@@ -12,6 +12,7 @@ pub use state::State;
 
 use crate::config::Config;
 use crate::error::{Error, Result};
+use crate::memory;
 use crate::noise::{Purpose, fill_batch};
 use crate::program::{At, Program};
 use crate::pull::fitting_reference;
@@ -91,11 +92,11 @@ pub struct Run<T, A> {
     x: A,
     spare: Option<A>,
     ahead: Option<A>,
-    older: Option<A>,
+    older: Option<Vec<T>>,
     denoised: Option<A>,
-    history: Option<A>,
+    history: Option<Vec<T>>,
     noise: Option<A>,
-    momentum_d: Option<A>,
+    momentum_d: Option<Vec<T>>,
 }
 
 /// What a run starts from, besides its configuration and schedule.
@@ -106,7 +107,7 @@ pub struct Start<'a, T, A> {
     /// The noised latent; the run's own from now on.
     pub x: A,
     /// The momentum history, instead of what `momentum_hist_init` says; the run's own from now on.
-    pub history: Option<A>,
+    pub history: Option<Vec<T>>,
     /// The reference, shaped like the latent or one image of it.
     pub reference: Option<ArrayViewD<'a, T>>,
 }
@@ -162,13 +163,13 @@ impl<T: Real, A> Run<T, A> {
             noise: None,
             momentum_d: None,
         };
-        run.check(storage, &run.x, "x", "the latent to start from must be finite")?;
+        run.check("x", &storage.read(&run.x)?, "the latent to start from must be finite")?;
         if let Some(history) = &run.history {
-            run.check(storage, history, "history", "the history to start from must be finite")?;
+            run.check("history", history, "the history to start from must be finite")?;
         }
         run.start_history(storage)?;
         if run.program.keeps_answers() {
-            run.older = Some(storage.empty(shape)?);
+            run.older = Some(memory::zeros(size)?);
         }
         Ok(run)
     }
@@ -269,7 +270,7 @@ impl<T: Real, A> Run<T, A> {
                 "x can be replaced only while the run asks for the denoised latent at the start of a step";
             return Err(Error::Protocol(message.into()).into());
         }
-        self.check(storage, &x, "x", "must be finite")?;
+        self.check("x", &storage.read(&x)?, "must be finite")?;
         self.x = x;
         Ok(())
     }
@@ -335,13 +336,13 @@ impl<T: Real, A> Run<T, A> {
     }
 
     /// The history; none before there is one.
-    pub fn history(&self) -> Option<&A> {
-        self.history.as_ref().filter(|_| self.has_history)
+    pub fn history(&self) -> Option<&[T]> {
+        self.history.as_deref().filter(|_| self.has_history)
     }
 
     /// The corrected derivative of the last step; none before the first.
-    pub fn momentum_d(&self) -> Option<&A> {
-        self.momentum_d.as_ref()
+    pub fn momentum_d(&self) -> Option<&[T]> {
+        self.momentum_d.as_deref()
     }
 
     /// The stage that waits for an answer.
@@ -363,20 +364,12 @@ impl<T: Real, A> Run<T, A> {
         Err(Error::Shape { what, found: vec![length], allowed })
     }
 
-    fn check<S: Storage<T, Array = A>>(
-        &self,
-        storage: &S,
-        array: &A,
-        what: &'static str,
-        allowed: &str,
-    ) -> std::result::Result<(), S::Error> {
-        let numbers = storage.read(array)?;
+    fn check(&self, what: &'static str, numbers: &[T], allowed: &str) -> Result<()> {
         self.check_length(what, numbers.len())?;
-        if all_finite(&numbers) {
+        if all_finite(numbers) {
             return Ok(());
         }
-        Err(Error::Values { what, found: "holds NaN or infinite numbers".into(), allowed: allowed.into() }
-            .into())
+        Err(Error::Values { what, found: "holds NaN or infinite numbers".into(), allowed: allowed.into() })
     }
 }
 

@@ -4,6 +4,7 @@ use super::{Phase, Run};
 use crate::arrays::Arrays;
 use crate::direction::{Directed, HistoryInit, Present};
 use crate::error::Error;
+use crate::memory;
 use crate::noise::{Purpose, fill_batch};
 use crate::program::At;
 use crate::pull::Pull;
@@ -13,7 +14,7 @@ use crate::step::{self, Moving, Step};
 use crate::storage::Storage;
 
 /// Numbers of an image that are looked at to tell whether a latent has grown, and by how much it must have.
-const LOOKED_AT: usize = 64;
+const LOOKED_AT: usize = 8;
 const GROWN: f64 = 1000.0;
 
 impl<T: Real, A> Run<T, A> {
@@ -25,14 +26,11 @@ impl<T: Real, A> Run<T, A> {
         if self.history.is_some() || !self.acts {
             return Ok(());
         }
-        let mut history = storage.empty(&self.shape)?;
-        {
-            let mut numbers = storage.write(&mut history)?;
-            match self.config.momentum.momentum_hist_init {
-                HistoryInit::Zero => numbers.fill(T::zero()),
-                HistoryInit::RandInit => numbers.copy_from_slice(&storage.read(&self.x)?),
-                HistoryInit::RandNew => fill_batch(&mut numbers, &self.seeds, 0, Purpose::History),
-            }
+        let mut history = memory::zeros(self.shape.iter().product())?;
+        match self.config.momentum.momentum_hist_init {
+            HistoryInit::Zero => {}
+            HistoryInit::RandInit => history.copy_from_slice(&storage.read(&self.x)?),
+            HistoryInit::RandNew => fill_batch(&mut history, &self.seeds, 0, Purpose::History),
         }
         self.has_history = self.config.momentum.momentum_hist_init != HistoryInit::Zero;
         self.history = Some(history);
@@ -127,7 +125,7 @@ impl<T: Real, A> Run<T, A> {
     ) -> std::result::Result<(), S::Error> {
         let mut to = if ahead { Some(self.beside(storage)?) } else { self.destination(storage)? };
         if self.manner.records && step.advance.is_some() && !ahead && self.momentum_d.is_none() {
-            self.momentum_d = Some(storage.empty(&self.shape)?);
+            self.momentum_d = Some(memory::zeros(self.shape.iter().product())?);
         }
         let images = {
             let Self {
@@ -159,19 +157,14 @@ impl<T: Real, A> Run<T, A> {
                 }
             }
             let directed = step.advance.as_ref().is_some_and(|moving| moving.direction.uses_history());
-            let mut older = older.as_mut().filter(|_| moves).map(|older| storage.write(older)).transpose()?;
-            let mut history =
-                history.as_mut().filter(|_| directed).map(|history| storage.write(history)).transpose()?;
-            let recorded = momentum_d.as_mut().filter(|_| moves && !ahead);
-            let mut momentum_d = recorded.map(|momentum_d| storage.write(momentum_d)).transpose()?;
             let arrays = Arrays {
                 x: x.as_deref().unwrap_or_default(),
                 denoised: denoised.as_deref().unwrap_or_default(),
-                older: older.as_deref_mut().unwrap_or_default(),
+                older: older.as_deref_mut().filter(|_| moves).unwrap_or_default(),
                 noise: noise.as_deref().filter(|_| step.noise.is_some()).unwrap_or_default(),
                 reference: if step.pull.is_some() { reference } else { &[] },
-                history: history.as_deref_mut().unwrap_or_default(),
-                momentum_d: momentum_d.as_deref_mut().unwrap_or_default(),
+                history: history.as_deref_mut().filter(|_| directed).unwrap_or_default(),
+                momentum_d: momentum_d.as_deref_mut().filter(|_| moves && !ahead).unwrap_or_default(),
                 out: &mut out,
             };
             let (batch, threads) = (shape[0], manner.threads);

@@ -16,8 +16,10 @@ pub struct State<T, A> {
     pub sizes: (f64, f64),
     /// The normalised reference; empty if there is none.
     pub reference: Vec<T>,
-    /// The latent, then those of ahead, older, denoised, history and the corrected derivative that there are.
-    pub arrays: [Option<A>; 6],
+    /// The latent, then those of the latent ahead and of the answer that there are.
+    pub arrays: [Option<A>; 3],
+    /// The older answer, the history and the corrected derivative, as far as there are such.
+    pub own: [Option<Vec<T>>; 3],
 }
 
 impl<T: Real, A> Run<T, A> {
@@ -36,20 +38,15 @@ impl<T: Real, A> Run<T, A> {
             has_history: self.has_history,
             sizes: (self.size, self.first_size),
             reference: self.reference.clone(),
-            arrays: [
-                Some(copy(&self.x)?),
-                copied(&self.ahead)?,
-                copied(&self.older)?,
-                copied(&self.denoised)?,
-                copied(&self.history)?,
-                copied(&self.momentum_d)?,
-            ],
+            arrays: [Some(copy(&self.x)?), copied(&self.ahead)?, copied(&self.denoised)?],
+            own: [self.older.clone(), self.history.clone(), self.momentum_d.clone()],
         })
     }
 
     /// Goes on from a state of a run of the same configuration and schedule.
     pub fn restore(&mut self, state: State<T, A>) {
-        let [x, ahead, older, denoised, history, momentum_d] = state.arrays;
+        let [x, ahead, denoised] = state.arrays;
+        let [older, history, momentum_d] = state.own;
         (self.at, self.phase, self.has_history) = (state.at, state.phase, state.has_history);
         (self.size, self.first_size) = state.sizes;
         self.reference = state.reference;
