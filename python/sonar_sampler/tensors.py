@@ -62,9 +62,9 @@ class Tensors:
         """The model's answer and the noise: from another device they come in one transfer."""
         if self._shares:
             try:
-                both = denoised.numpy(), noise.numpy()
-                if both[0].dtype is both[1].dtype is self._numbers:
-                    return both
+                pair = denoised.numpy(), noise.numpy()
+                if pair[0].dtype is pair[1].dtype is self._numbers:
+                    return pair
             except (AttributeError, RuntimeError, TypeError):
                 pass
         elif _alike(denoised, noise):
