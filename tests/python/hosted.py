@@ -9,6 +9,8 @@ from types import SimpleNamespace
 import pytest
 from webui.jobs import FORMS, JOB, LABELS
 
+import k_sampling
+
 ROOT = Path(__file__).resolve().parents[2]
 HOST_ROOT = ROOT / "tests" / "webui_host"
 
@@ -33,6 +35,7 @@ class Host:
     def __init__(self, extension=ROOT):
         if str(HOST_ROOT) not in sys.path:
             sys.path.insert(0, str(HOST_ROOT))
+        k_sampling.without_training()
         self.shared = self.module("shared")
         self.module("scripts").extension_dirs[:] = [extension]
         self.module("tiny_model").load()
@@ -91,8 +94,7 @@ class Host:
         return getattr(self.module("scripts"), f"scripts_{kind}")
 
     def script(self, kind="txt2img"):
-        (script,) = (script for script in self.runner(kind).scripts if script.name == "sonar")
-        return script
+        return next(script for script in self.runner(kind).scripts if script.name == "sonar")
 
     @property
     def is_dropdown(self):
@@ -101,6 +103,23 @@ class Host:
     def controls(self, kind="txt2img"):
         """The panel's controls by their labels."""
         return {control.label: control for control in self.script(kind).controls}
+
+    def axes(self):
+        """Sonar's axes of the X/Y/Z plot by their labels, as the host's script of that name gets them."""
+
+        class AxisOption:
+            def __init__(self, label, type, apply, confirm=None, choices=None):  # noqa: A002
+                self.label, self.type, self.apply, self.confirm, self.choices = label, type, apply, confirm, choices
+
+        module = SimpleNamespace(AxisOption=AxisOption, axis_options=[AxisOption("Seed", int, None)])
+        plot = SimpleNamespace(script_class=type("Script", (), {"__module__": "xyz_grid.py"}), module=module)
+        self.module("scripts").scripts_data.append(plot)
+        for _ in range(2):  # "Reload UI" does it again
+            self.module("script_callbacks").before_ui_callback()
+        self.module("scripts").scripts_data.remove(plot)
+        labels = [axis.label for axis in module.axis_options]
+        assert len(labels) == len(set(labels))
+        return {axis.label: axis for axis in module.axis_options[1:]}
 
     def make(self, kind="txt2img", sonar=None, args=None, **fields):
         """A job as the page makes it; `sonar` are options of the panel, `args` all that a request gives the script."""

@@ -2,7 +2,6 @@
 
 import sys
 from copy import copy
-from types import SimpleNamespace
 
 import pytest
 from PIL import Image
@@ -25,7 +24,7 @@ def test_reloading_the_page_changes_nothing(host):
             [data.name for data in samplers.all_samplers],
             sorted(samplers.all_samplers_map),
             samplers.samplers_map["sonar_euler_a"],
-            {event: len(listed) for event, listed in callbacks.callbacks.items()},
+            {event: len(listed) for event, listed in callbacks.callbacks.items() if listed},
             [script.name for kind in TABS for script in host.runner(kind).scripts],
             [key for key in host.shared.opts.data_labels if key.startswith("sonar")],
         )
@@ -312,21 +311,8 @@ def test_a_cell_that_raises_ends_the_grid_with_the_error(host, monkeypatch):
 
 
 @pytest.fixture
-def axes(host, monkeypatch):
-    """Sonar's axes by their labels, as the host's script gets them."""
-
-    class AxisOption:
-        def __init__(self, label, type, apply, confirm=None, choices=None):  # noqa: A002
-            self.label, self.type, self.apply, self.confirm, self.choices = label, type, apply, confirm, choices
-
-    module = SimpleNamespace(AxisOption=AxisOption, axis_options=[AxisOption("Seed", int, None)])
-    plot = SimpleNamespace(script_class=type("Script", (), {"__module__": "xyz_grid.py"}), module=module)
-    monkeypatch.setattr(host.module("scripts"), "scripts_data", [*host.module("scripts").scripts_data, plot])
-    for _ in range(2):
-        host.module("script_callbacks").before_ui_callback()
-    labels = [axis.label for axis in module.axis_options]
-    assert len(labels) == len(set(labels))
-    return {axis.label: axis for axis in module.axis_options[1:]}
+def axes(host):
+    return host.axes()
 
 
 def cell(host, p, values):

@@ -36,10 +36,8 @@ class Component:
         return dict(zip(outputs, answer if isinstance(answer, list) else [answer], strict=True))
 
 
-KINDS = (
-    "Accordion Button Checkbox Column Dropdown Group HTML Image Markdown Number Radio Row Slider Tab Tabs Textbox"
-).split()
-globals().update({name: type(name, (Component,), {}) for name in KINDS})
+_kinds = "Accordion Button Checkbox Column Dropdown Group HTML Image Markdown Number Radio Row Slider Tab Tabs Textbox"
+globals().update({name: type(name, (Component,), {}) for name in _kinds.split()})
 
 
 def update(**changes):

@@ -10,6 +10,3 @@ class NansException(Exception):
 def test_for_nans(x, where):
     if torch.isnan(x).all():
         raise NansException(f"A tensor with all NaNs was produced in {where}.")
-
-
-test_for_nans.__test__ = False

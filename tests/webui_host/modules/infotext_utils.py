@@ -11,18 +11,11 @@ def quote(text):
     return json.dumps(text, ensure_ascii=False) if re.search("[,\n:]", str(text)) else text
 
 
-def unquote(text):
-    try:
-        return json.loads(text) if text[:1] == text[-1:] == '"' else text
-    except ValueError:
-        return text
-
-
 def parse_generation_parameters(text):
     prompt, _, last = text.strip().rpartition("\n")
     res = {"Prompt": prompt}
     for key, value in re_param.findall(last):
-        value = unquote(value)
+        value = json.loads(value) if value[:1] == '"' else value
         if m := re_imagesize.match(str(value)):
             res[f"{key}-1"], res[f"{key}-2"] = m.groups()
         else:

@@ -1,6 +1,7 @@
 """A job: from its fields to images with their infotexts."""
 
 import dataclasses
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,6 @@ import torch
 from PIL import Image, ImageOps
 
 from modules import devices, images, infotext_utils, rng, scripts, sd_samplers, shared, tiny_model
-from modules.sd_samplers_common import images_tensor_to_samples
 from modules.shared import opts, state
 
 
@@ -38,11 +38,7 @@ class StableDiffusionProcessing:
 
     def __post_init__(self):
         self.extra_generation_params, self.comments, self.outpath_grids = {}, {}, "grids"
-        self.scripts, self.script_args, self.sampler, self.rng, self.overlay_images = (
-            scripts.ScriptRunner(),
-            [],
-            *[None] * 3,
-        )
+        self.scripts, self.script_args, self.overlay_images = scripts.ScriptRunner(), [], None
         self.all_prompts = self.all_negative_prompts = self.all_seeds = self.all_subseeds = self.seeds = None
         self.iteration, self.is_hr_pass, self.is_api = 0, False, False
 
@@ -80,17 +76,12 @@ class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
     def init(self):
         if not self.enable_hr:
             return
-        extra = self.extra_generation_params
-        extra |= {"Denoising strength": self.denoising_strength, "Hires upscale": self.hr_scale}
-        if self.hr_sampler_name not in (None, self.sampler_name):
-            extra["Hires sampler"] = self.hr_sampler_name
-        if not state.processing_has_refined_job_count:
-            state.job_count *= 2
-            state.processing_has_refined_job_count = True
+        told = {"Denoising strength": self.denoising_strength, "Hires upscale": self.hr_scale}
+        self.extra_generation_params |= {**told, "Hires sampler": self.hr_sampler_name}
+        state.job_count *= 2
 
     def sample(self, conditioning, unconditional_conditioning, seeds, subseeds, subseed_strength, prompts):
-        self.sampler = sd_samplers.create_sampler(self.sampler_name, self.sd_model)
-        x = self.rng.next()
+        self.sampler, x = sd_samplers.create_sampler(self.sampler_name, self.sd_model), self.rng.next()
         self.before_sampling(x, x)
         samples = self.sampler.sample(self, x, self.c, self.uc, image_conditioning=x.new_zeros(len(x), 5, 1, 1))
         return self.sample_hr_pass(samples) if self.enable_hr and not state.interrupted else samples
@@ -129,7 +120,7 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         self.sampler = sd_samplers.create_sampler(self.sampler_name, self.sd_model)
         resized = [images.resize_image(0, image.convert("RGB"), self.width, self.height) for image in self.init_images]
         batch = np.stack([np.asarray(image, dtype=np.float32) for image in resized * self.batch_size])
-        self.init_latent = images_tensor_to_samples(torch.from_numpy(batch).permute(0, 3, 1, 2) / 255)
+        self.init_latent = self.sd_model.encode(torch.from_numpy(batch).permute(0, 3, 1, 2) / 127.5 - 1)
         if self.image_mask is None:
             return
         mask = images.resize_image(0, self.image_mask.convert("L"), self.width, self.height)
@@ -147,7 +138,14 @@ class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
         samples = self.sampler.sample_img2img(self, x, noise, self.c, self.uc, image_conditioning=none)
         if self.mask is None:
             return samples
-        args = scripts.MaskBlendArgs(samples, self.nmask, x, self.mask, samples * self.nmask + x * self.mask)
+        return self.blended(samples)
+
+    def blended(self, latent, sigma=None):
+        """What is kept, put back: at each answer of the model with its sigma, and at the end without."""
+        blended = latent * self.nmask + self.init_latent * self.mask
+        kept = {"nmask": self.nmask, "init_latent": self.init_latent, "mask": self.mask}
+        args = SimpleNamespace(current_latent=latent, blended_latent=blended, **kept)
+        args.sigma, args.is_final_blend = sigma, sigma is None
         self.scripts.on_mask_blend(self, args)
         return args.blended_latent
 
@@ -222,7 +220,7 @@ def process_images(p):
             state.nextjob()
             for i, one in enumerate(samples):
                 shown = ((one + 1) / 2).clamp(0, 1).numpy()
-                pp = scripts.PostprocessImageArgs(Image.fromarray((255.0 * np.moveaxis(shown, 0, 2)).astype(np.uint8)))
+                pp = SimpleNamespace(image=Image.fromarray((255.0 * np.moveaxis(shown, 0, 2)).astype(np.uint8)))
                 p.scripts.postprocess_image(p, pp)
                 if p.overlay_images:
                     pp.image = Image.alpha_composite(pp.image.convert("RGBA"), p.overlay_images[i]).convert("RGB")

@@ -5,10 +5,6 @@ import torch
 from modules import shared
 
 
-def create_generator(seed):
-    return torch.Generator("cpu").manual_seed(int(seed))
-
-
 def randn_without_seed(shape, generator=None):
     return torch.randn(shape, generator=generator)
 
@@ -16,14 +12,14 @@ def randn_without_seed(shape, generator=None):
 class ImageRNG:
     def __init__(self, shape, seeds):
         self.shape, self.seeds = tuple(map(int, shape)), seeds
-        self.generators = [create_generator(seed) for seed in seeds]
+        self.generators = [torch.Generator().manual_seed(seed) for seed in seeds]
         self.is_first = True
 
     def next(self):
         generators = self.generators
         if self.is_first:
             self.is_first = False
-            torch.manual_seed(int(self.seeds[-1]))  # as the real host does
+            torch.manual_seed(self.seeds[-1])  # as the real host does
             if delta := shared.opts.eta_noise_seed_delta:  # changes all draws but this one
-                self.generators = [create_generator(seed + delta) for seed in self.seeds]
+                self.generators = [torch.Generator().manual_seed(seed + delta) for seed in self.seeds]
         return torch.stack([randn_without_seed(self.shape, generator) for generator in generators])

@@ -1,7 +1,6 @@
 """Callbacks of extensions. All of them are forgotten when scripts are loaded again."""
 
 from collections import defaultdict
-from types import SimpleNamespace
 
 from modules import shared
 
@@ -20,11 +19,6 @@ def _event(event):
                 shared.report(f"Error executing callback {event}")
 
     return on, fire
-
-
-class AfterCFGCallbackParams(SimpleNamespace):
-    def __init__(self, x, sampling_step, total_sampling_steps):
-        super().__init__(x=x, sampling_step=sampling_step, total_sampling_steps=total_sampling_steps)
 
 
 on_ui_settings, ui_settings_callback = _event("ui_settings")

@@ -7,7 +7,6 @@ import re
 import sys
 from collections import namedtuple
 from pathlib import Path
-from types import SimpleNamespace
 
 import gradio as gr
 
@@ -18,18 +17,6 @@ ScriptClassData = namedtuple("ScriptClassData", ["script_class", "path", "basedi
 scripts_data = []
 extension_dirs: list[Path] = []
 scripts_txt2img = scripts_img2img = None
-
-
-class MaskBlendArgs:
-    def __init__(self, current_latent, nmask, init_latent, mask, blended_latent, denoiser=None, sigma=None):
-        self.current_latent, self.nmask, self.init_latent, self.mask = current_latent, nmask, init_latent, mask
-        self.blended_latent, self.denoiser, self.sigma = blended_latent, denoiser, sigma
-        self.is_final_blend = denoiser is None
-
-
-class PostprocessImageArgs(SimpleNamespace):
-    def __init__(self, image):
-        super().__init__(image=image)
 
 
 class Script:
@@ -48,10 +35,10 @@ class Script:
 
 
 # Each is called as hook(p, [object,] *arguments of the script, **keywords).
-HOOKS = (
+_hooks = (
     "before_process process before_process_batch process_batch process_before_every_sampling before_hr on_mask_blend "
     "postprocess_image postprocess_image_after_composite postprocess"
-).split()
+)
 
 
 def load_scripts():
@@ -115,6 +102,6 @@ class ScriptRunner:
                 shared.report(f"Error running {hook}: {script.filename}")  # and the job goes on
 
 
-for _name in HOOKS:
+for _name in _hooks.split():
     setattr(Script, _name, lambda self, p, *args, **kwargs: None)
     setattr(ScriptRunner, _name, lambda self, p, *given, _name=_name, **more: self.call(_name, p, *given, **more))

@@ -2,6 +2,7 @@
 
 import inspect
 from collections import namedtuple
+from types import SimpleNamespace
 
 import k_diffusion.sampling
 import torch
@@ -44,19 +45,6 @@ def apply_refiner(cfg_denoiser):
     return True
 
 
-class TorchHijack:
-    """Stands for `torch` inside `k_diffusion.sampling`: its randn_like is the job's generator."""
-
-    def __init__(self, p):
-        self.rng = p.rng
-
-    def __getattr__(self, item):
-        return getattr(torch, item)
-
-    def randn_like(self, x):
-        return self.rng.next()
-
-
 class Sampler:
     def __init__(self, funcname):
         self.funcname = self.func = funcname
@@ -65,11 +53,10 @@ class Sampler:
 
     def callback_state(self, d):
         state.sampling_step = d["i"]
-        shared.total_tqdm.update()
 
     def launch_sampling(self, steps, func):
         self.model_wrap_cfg.total_steps = self.config.total_steps(steps)
-        state.sampling_steps, state.sampling_step = steps, 0
+        state.sampling_step = 0
         try:
             return func()
         except InterruptedException:
@@ -77,9 +64,10 @@ class Sampler:
 
     def initialize(self, p):
         self.model_wrap_cfg.p, self.model_wrap_cfg.step = p, 0
-        self.model_wrap_cfg.mask, self.model_wrap_cfg.nmask = getattr(p, "mask", None), getattr(p, "nmask", None)
+        self.model_wrap_cfg.mask = getattr(p, "mask", None)
         self.eta = p.eta if p.eta is not None else opts.eta_ancestral
-        k_diffusion.sampling.torch = TorchHijack(p)
+        # Its randn_like is the job's generator.
+        k_diffusion.sampling.torch = SimpleNamespace(**{**vars(torch), "randn_like": lambda x: p.rng.next()})
         names = inspect.signature(self.func).parameters
         kwargs = {name: getattr(p, name) for name in self.extra_params if name in names}
         if "eta" in names:

@@ -1,12 +1,13 @@
 """The samplers of k-diffusion, or any function of their shape, and the model with guidance that they call."""
 
 import inspect
+from types import SimpleNamespace
 
 import k_diffusion.external
 import k_diffusion.sampling
 import torch
 
-from modules import devices, script_callbacks, scripts, sd_samplers_common, shared
+from modules import devices, script_callbacks, sd_samplers_common, shared
 from modules.shared import opts, state
 
 _euler = ["s_churn", "s_tmin", "s_tmax", "s_noise"]
@@ -21,7 +22,7 @@ class CFGDenoiserKDiffusion(torch.nn.Module):
     def __init__(self, sampler):
         super().__init__()
         self.sampler = sampler
-        self.model_wrap = self.mask = self.nmask = self.init_latent = self.total_steps = self.p = None
+        self.model_wrap = self.mask = self.total_steps = self.p = None
         self.step = 0
 
     @property
@@ -35,12 +36,6 @@ class CFGDenoiserKDiffusion(torch.nn.Module):
         self.model_wrap = None
         self.sampler.sampler_extra_args |= {"cond": self.p.c, "uncond": self.p.uc}
 
-    def blend(self, latent, sigma):
-        blended = latent * self.nmask + self.init_latent * self.mask
-        args = scripts.MaskBlendArgs(latent, self.nmask, self.init_latent, self.mask, blended, self, sigma)
-        self.p.scripts.on_mask_blend(self.p, args)
-        return args.blended_latent
-
     def forward(self, x, sigma, uncond, cond, cond_scale, s_min_uncond, image_cond):
         if state.interrupted:
             raise sd_samplers_common.InterruptedException
@@ -50,12 +45,11 @@ class CFGDenoiserKDiffusion(torch.nn.Module):
         with_prompt, without = self.inner_model(torch.cat([x, x]), torch.cat([sigma, sigma]), cond=both).chunk(2)
         denoised = without + (with_prompt - without) * cond_scale
         if self.mask is not None:
-            denoised = self.blend(denoised, sigma)
+            denoised = self.p.blended(denoised, sigma)
         self.sampler.last_latent = with_prompt
-        after = script_callbacks.AfterCFGCallbackParams(denoised, state.sampling_step, state.sampling_steps)
-        script_callbacks.cfg_after_cfg_callback(after)
+        script_callbacks.cfg_after_cfg_callback(SimpleNamespace(x=denoised, sampling_step=state.sampling_step))
         self.step += 1
-        return after.x
+        return denoised
 
 
 class KDiffusionSampler(sd_samplers_common.Sampler):
@@ -79,30 +73,22 @@ class KDiffusionSampler(sd_samplers_common.Sampler):
             sigmas = self.model_wrap.get_sigmas(steps)
         return torch.cat([sigmas[:-2], sigmas[-1:]]) if discard else sigmas
 
-    def run(self, p, x, sigmas, conditioning, unconditional_conditioning, image_conditioning, steps):
+    def run(self, p, x, sigmas, cond, uncond, image_cond, steps):
         kwargs = self.initialize(p)
         names = inspect.signature(self.func).parameters
         given = {"n": len(sigmas) - 1, "sigmas": sigmas, "sigma_min": sigmas[-2], "sigma_max": sigmas[0]}
         kwargs |= {name: value for name, value in given.items() if name in names}
-        self.sampler_extra_args = {
-            "cond": conditioning,
-            "image_cond": image_conditioning,
-            "uncond": unconditional_conditioning,
-            "cond_scale": p.cfg_scale,
-            "s_min_uncond": 0.0,
-        }
-        extra, callback = self.sampler_extra_args, self.callback_state
-        call = lambda: self.func(self.model_wrap_cfg, x, extra_args=extra, disable=True, callback=callback, **kwargs)  # noqa: E731
-        return self.launch_sampling(steps, call)
+        self.sampler_extra_args = {"cond": cond, "uncond": uncond, "image_cond": image_cond}
+        self.sampler_extra_args |= {"cond_scale": p.cfg_scale, "s_min_uncond": 0.0}
+        kwargs |= {"extra_args": self.sampler_extra_args, "disable": True, "callback": self.callback_state}
+        return self.launch_sampling(steps, lambda: self.func(self.model_wrap_cfg, x, **kwargs))
 
-    def sample(self, p, x, conditioning, unconditional_conditioning, steps=None, image_conditioning=None):
+    def sample(self, p, x, cond, uncond, steps=None, image_conditioning=None):
         sigmas = self.get_sigmas(p, p.steps)
         self.last_latent = x = x * (torch.sqrt(1.0 + sigmas[0] ** 2.0) if opts.sgm_noise_multiplier else sigmas[0])
-        return self.run(p, x, sigmas, conditioning, unconditional_conditioning, image_conditioning, p.steps)
+        return self.run(p, x, sigmas, cond, uncond, image_conditioning, p.steps)
 
-    def sample_img2img(
-        self, p, x, noise, conditioning, unconditional_conditioning, steps=None, image_conditioning=None
-    ):
+    def sample_img2img(self, p, x, noise, cond, uncond, steps=None, image_conditioning=None):
         steps, t_enc = sd_samplers_common.setup_img2img_steps(p, steps)
         sigmas = self.get_sigmas(p, steps)[steps - t_enc - 1 :]
         add_noise = getattr(shared.sd_model, "add_noise_to_latent", lambda latent, noise, sigma: latent + noise * sigma)
@@ -110,8 +96,8 @@ class KDiffusionSampler(sd_samplers_common.Sampler):
         if opts.img2img_extra_noise > 0:
             p.extra_generation_params["Extra noise"] = opts.img2img_extra_noise
             noised = noised + noise * opts.img2img_extra_noise
-        self.model_wrap_cfg.init_latent = self.last_latent = x
-        return self.run(p, noised, sigmas, conditioning, unconditional_conditioning, image_conditioning, t_enc + 1)
+        self.last_latent = x
+        return self.run(p, noised, sigmas, cond, uncond, image_conditioning, t_enc + 1)
 
 
 samplers_k_diffusion = [

@@ -5,7 +5,6 @@ import json
 import sys
 import traceback
 from pathlib import Path
-from types import SimpleNamespace
 
 from modules import devices
 
@@ -90,8 +89,7 @@ class State:
     """The running job."""
 
     def begin(self):
-        self.job_no, self.job_count, self.sampling_step, self.sampling_steps = 0, -1, 0, 0
-        self.interrupted = self.processing_has_refined_job_count = False
+        self.job_no, self.job_count, self.sampling_step, self.interrupted = 0, -1, 0, False
 
     def nextjob(self):
         self.job_no += 1
@@ -103,4 +101,3 @@ class State:
 
 state = State()
 state.begin()
-total_tqdm = SimpleNamespace(update=lambda: None, updateTotal=lambda new_total: None)
