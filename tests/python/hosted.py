@@ -25,7 +25,7 @@ def check_package():
 
 
 class Host:
-    """The host, with one extension, and what a user of its page does.
+    """The host, with one extension or none, and what a user of its page does.
 
     Attributes:
         shared: the host's module of that name.
@@ -37,7 +37,7 @@ class Host:
             sys.path.insert(0, str(HOST_ROOT))
         k_sampling.without_training()
         self.shared = self.module("shared")
-        self.module("scripts").extension_dirs[:] = [extension]
+        self.module("scripts").extension_dirs[:] = [extension] if extension else []
         self.module("tiny_model").load()
         self.load()
         self.settings = dict(self.shared.opts.data)
