@@ -211,7 +211,7 @@ def test_an_inner_job_has_the_settings_page_and_not_the_outer_jobs_options(host,
     monkeypatch.undo()
     assert "Sonar momentum current: 0.95" in inner[0].info
     expected = host.run(sampler_name="Sonar Euler a", seed=1)
-    assert list(inner[0].images[0].getdata()) == list(expected.processed.images[0].getdata())
+    assert inner[0].images[0].tobytes() == expected.processed.images[0].tobytes()
 
 
 def flow_model(host):

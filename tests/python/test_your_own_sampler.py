@@ -143,6 +143,6 @@ job = dict(prompt="a cat", seed=1, steps=4, width=64, height=64, do_not_save_sam
 made = {name: processing.process_images(processing.StableDiffusionProcessingTxt2Img(sampler_name=name, **job))
         for name in ("Sonar Ralston", "Sonar Euler")}
 assert "Sampler: Sonar Ralston, " in made["Sonar Ralston"].info
-assert list(made["Sonar Ralston"].images[0].getdata()) != list(made["Sonar Euler"].images[0].getdata())
+assert made["Sonar Ralston"].images[0].tobytes() != made["Sonar Euler"].images[0].tobytes()
 print("all")
 """
