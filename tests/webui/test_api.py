@@ -381,6 +381,13 @@ def test_upscaling_as_an_axis(webui):
     assert [image.size for image in result.images[-2:]] == [(64, 64), (128, 128)]
 
 
+def test_cells_do_not_find_each_others_texts(webui):
+    """The host copies the job shallowly: the cells share one dictionary of parameters."""
+    texts = webui.xyz({"Sampler": f"Sonar Naive,Euler a,{OTHER}"}, sampler_name="Sonar Euler").infotexts[-3:]
+    assert "Sonar momentum current" in texts[0]
+    assert not any("Sonar" in text for text in texts[1:])
+
+
 def test_the_axis_of_samplers(webui):
     result = webui.xyz({"Sampler": "Sonar Euler,Sonar Naive,Euler"}, sampler_name="Euler a")
     for cell, name in zip(result.images[-3:], ("Sonar Euler", "Sonar Naive", "Euler"), strict=True):
@@ -388,6 +395,14 @@ def test_the_axis_of_samplers(webui):
 
 
 # Upscaling
+
+
+def test_the_panel_offers_the_hosts_upscalers(webui):
+    """Which the host finds after it has loaded the scripts."""
+    names = [upscaler["name"] for upscaler in webui.get("upscalers")]
+    for kind in ("txt2img", "img2img"):
+        (choices,) = (arg["choices"] for arg in webui.script("sonar", kind)["args"] if arg["label"] == "Upscaler")
+        assert choices == names
 
 
 @pytest.mark.parametrize(
@@ -419,6 +434,24 @@ def test_a_job_that_failed_leaves_nothing_behind(webui):
     plain = webui.run()
     assert plain.image.size == (64, 64)
     assert "Sonar" not in plain.infotexts[0]
+
+
+# A request's arguments
+
+
+def test_options_by_name(webui):
+    options = {"momentum": 0.8, "momentum_sign": "neg", "sampler": "Euler"}
+    named = webui.run(**webui.by_name(options))
+    assert named.infotexts == webui.run(sonar=options).infotexts
+    assert "did you mean momentum" in webui.refused(**webui.by_name({"momentun": 0.8}))
+
+
+def test_arguments_that_are_left_out_are_the_settings(webui):
+    if not webui.is_dropdown:
+        pytest.skip("there the host fills them in")
+    first = webui.run(script_name="sonar", script_args=["Euler", 0.8])
+    assert first.infotexts == webui.run(sonar={"sampler": "Euler", "momentum": 0.8}).infotexts
+    assert webui.run(script_name="sonar", script_args=[]).infotexts == webui.run(sonar={}).infotexts
 
 
 # Bad values

@@ -1,9 +1,11 @@
 """What a user sees in the page."""
 
+import re
+
 import pytest
 from playwright.sync_api import expect
 
-from webui.jobs import OTHER, SONAR, difference, picture
+from webui.jobs import FORMS, OTHER, SONAR, difference, picture
 
 FAST = {"steps": 4, "width": 64, "height": 64}
 
@@ -144,6 +146,45 @@ def test_a_pasted_text_restores_the_panel(page):
     page.generate(seed=21)
     assert page.infotext == text
     assert difference(page.images()[0], image) == 0
+
+
+def test_an_empty_prompt_pastes_the_last_job(page):
+    """The host writes its text before it samples."""
+    page.at("#txt2img_prompt textarea").fill("a cat")
+    page.open_panel()
+    page.number(page.id("momentum"), 0.8)
+    page.generate(seed=25)
+    page.number(page.id("momentum"), 0.5)
+    page.at("#txt2img_prompt textarea").fill("")
+    page.at("#paste").click()
+    expect(page.at("#txt2img_prompt textarea")).to_have_value("a cat")
+    expect(page.at(f"{page.id('momentum')} input[type=number]")).to_have_value("0.8")
+    page.expect_shown("momentum")
+
+
+def test_the_settings_page_changes_defaults_and_form(page, webui):
+    """With "Reload UI", which must not list the samplers twice."""
+    kept = {name: webui.get("options")[name] for name in ("sonar_momentum", "sonar_form")}
+    was_dropdown = webui.is_dropdown
+    try:
+        page.open_settings("Sonar")
+        page.number("#setting_sonar_momentum", 0.8)
+        page.tab.locator("#setting_sonar_form label", has_text=FORMS[was_dropdown]).click()
+        page.shot("settings")
+        page.at("#settings_submit").click()
+        expect(page.at("#settings_result")).to_contain_text("sonar_")
+        assert {*re.findall(r"sonar_\w+", page.at("#settings_result").inner_text())} == {*kept}
+        page = page.reload_ui(lambda: webui.is_dropdown != was_dropdown)
+        page.open_panel()
+        assert page.value("momentum") == 0.8
+        page.generate(seed=81)
+        assert "Sonar momentum current: 0.8" in page.infotext
+        assert [s["name"] for s in webui.get("samplers") if "Sonar" in s["name"]] == list(SONAR)
+        axes = [axis for axis in webui.axes() if "Sonar" in axis]
+        assert len(axes) == len(set(axes))
+    finally:
+        webui.post("options", kept).raise_for_status()
+        page.reload_ui(lambda: webui.is_dropdown == was_dropdown)
 
 
 def test_what_does_not_apply_is_hidden(page):
