@@ -36,6 +36,7 @@ def test_reloading_the_page_changes_nothing(host):
     assert samplers.all_samplers is listed, "other extensions hold the list itself"
     assert [name for name in before[0] if "Sonar" in name] == list(SONAR)
     assert before[0][-len(SONAR) :] == list(SONAR)
+    assert all(value is not None for data in listed for value in data.options.values()), "a request for them would fail"
 
 
 def test_an_unloaded_extension_leaves_the_samplers_of_others(host):
