@@ -147,6 +147,19 @@ def test_options_live_on_the_job(host, form):
     assert again.processed.info == plain.processed.info
 
 
+def test_a_job_that_runs_again_without_the_script_is_plain(host):
+    """As a host's batch of files does: one job object, and whoever holds it may switch the script off."""
+    host.use(FORMS[1])
+    p = host.make(sonar={"upscale": True, "upscale_ratio": 2.0, "sampler": "Naive", **STRONG}, sampler_name="LMS")
+    assert host.start(p).images[0].size == (128, 128)
+    p.script_args[host.script().args_from] = False
+    p.sampler_name = "Sonar Euler"
+    again = host.start(p)
+    expected = host.run(sampler_name="Sonar Euler").processed
+    assert again.images[0].tobytes() == expected.images[0].tobytes()
+    assert again.info == expected.info
+
+
 def test_settings_are_the_defaults_of_jobs_without_the_script(host):
     expected = host.run(sonar={**STRONG, "sampler": "Euler", "momentum_sign": "neg", "momentum_stop": "50%"})
     for key, value in {"momentum": 0.8, "momentum_hist": 0.6, "momentum_sign": "neg", "momentum_stop": "50%"}.items():

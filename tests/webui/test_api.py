@@ -213,7 +213,11 @@ def test_a_reference_with_hires_fix(webui, upscaler):
 def test_the_image_of_img2img_as_the_reference(webui):
     fields = {"kind": "img2img", "init_images": [encode(picture())], "denoising_strength": 0.9}
     plain = webui.run(sonar=STRONG, **fields)
-    pulled = webui.run(sonar={**STRONG, "ref_source": "img2img image", "ref_factor": 0.2}, **fields)
+    pulled, not_pulled = (
+        webui.run(sonar={**STRONG, "ref_source": "img2img image", "ref_factor": factor}, **fields)
+        for factor in (0.2, 0.0)
+    )
+    assert difference(plain.image, not_pulled.image) == 0
     assert difference(plain.image, pulled.image) > 0
     assert values(pulled, "Sonar reference") == "img2img image"
 
