@@ -1,6 +1,5 @@
 """The webui's page in a browser: what a user does there, in a few words."""
 
-import contextlib
 import io
 import re
 import time
@@ -145,11 +144,14 @@ class Page:
         self.at("#settings_restart_gradio").click()
         end = time.monotonic() + seconds
         while True:
-            time.sleep(0.5)
-            with contextlib.suppress(requests.RequestException):
+            try:
                 if done():
                     return Page(self.tab, self.webui, self.folder)
+            except requests.RequestException:
+                # It ends when its pages have let go of it.
+                self.tab.goto("about:blank")
             assert time.monotonic() < end, "the webui did not come back"
+            time.sleep(0.1)
 
     def generate(self, seed, wait=True):
         """Presses Generate; each job needs another seed, by which its answer is known."""
