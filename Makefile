@@ -8,7 +8,7 @@ export PYO3_PYTHON := $(BIN)/python
 # Small arrays in many tests: threads of other libraries only get in each other's way.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: stubs demo test bench fuzz soak check build clean pictures
+.PHONY: stubs demo test webui bench fuzz soak check build clean pictures
 
 demo: .venv/demo build
 	$(BIN)/sonar grid "mountains sunset" --seed 7 --momentum 0.6:0.9:3 --momentum-hist 0.5:0.9:3 --out $(OUT)
@@ -17,6 +17,10 @@ demo: .venv/demo build
 test: check
 	cargo test --quiet
 	$(BIN)/python -m pytest -q -n 2 --dist loadgroup
+
+# The extension in a real web UI: WEBUI is the folder of one, or the URL of one that runs (CONTRIBUTING.md).
+webui: .venv/webui build
+	$(BIN)/python -m pytest -q tests/webui --webui $(WEBUI)
 
 # Types are checked for the oldest Python; the newest numpy's are written for its own.
 MYPY = $(shell $(BIN)/python -c 'import sys; v = sys.version_info; print(f"--python-version=3.{v[1]}" * (v >= (3, 13)))')
@@ -56,6 +60,10 @@ build:
 .venv/dev: requirements/dev.lock requirements/cuda.lock requirements/cuda.py .venv/demo
 	$(BIN)/uv pip install --quiet --no-deps --require-hashes -r requirements/dev.lock
 	$(BIN)/python requirements/cuda.py
+	touch $@
+
+.venv/webui: requirements/webui.lock .venv/dev
+	$(BIN)/uv pip install --quiet --no-deps --require-hashes -r requirements/webui.lock
 	touch $@
 
 clean:

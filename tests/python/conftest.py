@@ -18,11 +18,26 @@ def interruptible():
     signal.signal(signal.SIGINT, before)
 
 
-def pytest_collection_modifyitems(items):
-    """The web UI's test host takes seconds to start: with several workers one has it and all of its tests."""
-    for item in items:
-        if "test_host" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("webui"))
+@pytest.fixture(scope="session")
+def _host():
+    pytest.importorskip("k_diffusion")
+    import hosted
+
+    hosted.check_package()
+    return hosted.Host()
+
+
+@pytest.fixture
+def host(_host):
+    """The small webui as it starts: the script in the dropdown, settings as installed."""
+    import k_diffusion.sampling
+    import torch
+
+    _host.reset()
+    _host.use("Script dropdown")
+    yield _host
+    _host.reset()
+    k_diffusion.sampling.torch = torch  # which a job replaces; other tests use it without a host
 
 
 def pytest_terminal_summary(terminalreporter):

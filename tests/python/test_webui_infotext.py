@@ -1,14 +1,12 @@
-"""From options to the text of an image and back, by the host's own writing and reading."""
+"""From options to the text of an image and back."""
 
 import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
-from webui.api_cases import picture
-from webui.client import LABELS, encode
+from webui.jobs import FORMS, LABELS, encode, picture
 
 from sonar_sampler.steps import parse_step
 
-FORMS = ["Script dropdown", "Accordion with Enable"]
 IMAGE = encode(picture())
 
 numbers = st.integers(0, 100).map(lambda hundredths: hundredths / 100)
@@ -52,20 +50,6 @@ OPTIONS = st.fixed_dictionaries(
 )
 
 
-def pasted(host, text, kind="txt2img"):
-    """What each control of the page becomes, by its label; a control that is left alone is not in it."""
-    infotext_utils = host.module("infotext_utils")
-    params = infotext_utils.parse_generation_parameters(text)
-    host.module("script_callbacks").infotext_pasted_callback(text, params)
-    values = {}
-    for component, target in infotext_utils.paste_fields[kind]["fields"]:
-        update = infotext_utils.pasted(component, target(params) if callable(target) else params.get(target))
-        if getattr(component, "label", None) and "value" in update:
-            values[component.label] = update["value"]
-    assert not host.reported, host.reported
-    return values
-
-
 def sonar_options(values):
     return {name: values[label] for name, label in LABELS.items() if label in values and name not in ("enable", "grid")}
 
@@ -94,8 +78,8 @@ def test_a_pasted_text_makes_the_same_image_and_the_same_text(host, form, option
     fields = {"steps": 4, "enable_hr": hires, "hr_scale": 1.5, "denoising_strength": 0.7}
     image = {"ref_image": IMAGE} if options.get("ref_source") == "Image" else {}
     first = host.run(sonar={**options, **image}, **fields)
-    values = pasted(host, first.processed.info)
-    assert values["Script"] == "Sonar" if host.client.is_dropdown else values["Sonar"] is True
+    values = host.pasted(first.processed.info)
+    assert values["Script"] == "Sonar" if host.is_dropdown else values["Sonar"] is True
     restored = sonar_options(values)
     fields |= {"sampler_name": values["Sampling method"], "seed": int(values["Seed"])}
     image = {"ref_image": IMAGE} if restored["ref_source"] == "Image" else {}
@@ -131,7 +115,7 @@ def test_every_option_comes_back(host, form, options):
     host.use(form)
     image = {"ref_image": IMAGE} if "ref_source" in options else {}
     text = host.run(sonar={**options, **image}, enable_hr=True, steps=4).processed.info
-    restored = sonar_options(pasted(host, text))
+    restored = sonar_options(host.pasted(text))
     assert {name: as_position(name, restored[name]) for name in options} == {
         name: as_position(name, value) for name, value in options.items()
     }
@@ -145,7 +129,7 @@ def as_position(name, value):
 @pytest.mark.parametrize("form", FORMS)
 def test_a_text_without_reference_and_upscaling_turns_them_off(host, form):
     host.use(form)
-    values = pasted(host, host.run(sonar={"momentum": 0.9}).processed.info)
+    values = host.pasted(host.run(sonar={"momentum": 0.9}).processed.info)
     assert (values["Reference"], values["Upscaling"], values["Hires pass"]) == ("Off", False, True)
     assert as_position("momentum_stop", values["Momentum stop"]) == 1.0
 
@@ -153,9 +137,9 @@ def test_a_text_without_reference_and_upscaling_turns_them_off(host, form):
 def test_a_plain_text_turns_the_script_off(host):
     text = host.run().processed.info
     host.use(FORMS[0])
-    assert pasted(host, text)["Script"] == "None"
+    assert host.pasted(text)["Script"] == "None"
     host.use(FORMS[1])
-    values = pasted(host, text)
+    values = host.pasted(text)
     assert values["Sonar"] is False
     assert "Momentum current" not in values
 
@@ -165,7 +149,7 @@ def test_a_text_of_the_other_form(host, wrote, reads):
     host.use(wrote)
     text = host.run(sonar={"momentum": 0.8, "sampler": "Euler"}).processed.info
     host.use(reads)
-    values = pasted(host, text)
+    values = host.pasted(text)
     assert values["Momentum current"] == 0.8
     assert values.get("Sonar", values.get("Script")) in (True, "Sonar")
 
@@ -178,7 +162,7 @@ def test_a_text_of_the_original_extension(host, form, sampler):
         "a cat\nSteps: 5, Sampler: DPM++ 2M Karras, CFG scale: 7, Seed: 1, Size: 64x64, "
         f"Sonar sampler: {sampler}, Sonar momentum: 0.85, Sonar momentum_hist: 0.4, Version: v1.6.0"
     )
-    values = pasted(host, text)
+    values = host.pasted(text)
     assert values.get("Sonar", values.get("Script")) in (True, "Sonar")
     assert (values["Base sampler"], values["Momentum current"], values["Momentum history"]) == (sampler, 0.85, 0.4)
 
@@ -188,7 +172,7 @@ def test_a_text_that_somebody_edited(host):
         "a cat\nSteps: 5, Sampler: Sonar Euler a, CFG scale: 7, Seed: 1, Size: 64x64, "
         "Sonar momentum current: a lot, Sonar momentum sign: up, Sonar momentum stop: soon, Sonar reference: Moon"
     )
-    values = pasted(host, text)
+    values = host.pasted(text)
     restored = sonar_options(values)
     assert (restored["momentum"], restored["momentum_sign"], restored["ref_source"]) == (0.95, "pos", "Off")
     host.run(sonar=restored)
@@ -197,9 +181,9 @@ def test_a_text_that_somebody_edited(host):
 def test_the_text_of_a_grid_sets_the_grid_up(host):
     sonar = {"grid": True, "grid_momentum": "0.75:0.95:2", "grid_momentum_hist": "0.5, 0.6"}
     result = host.run(sonar=sonar)
-    values = pasted(host, result.processed.infotexts[0])
+    values = host.pasted(result.processed.infotexts[0])
     assert {name: values[LABELS[name]] for name in sonar} == sonar
-    cell = pasted(host, result.processed.infotexts[1])
+    cell = host.pasted(result.processed.infotexts[1])
     assert (cell["Grid search"], cell["Momentum current"], cell["Momentum history"]) == (False, 0.75, 0.5)
 
 
@@ -212,22 +196,12 @@ def test_the_hosts_parser_reads_every_key(host):
     assert not [key for key in keys if key.endswith(("-1", "-2"))]
 
 
-def test_the_last_jobs_text_is_what_an_empty_box_pastes(host):
-    """The host writes it before it samples."""
-    host.run(sonar={"momentum": 0.8})
-    values = pasted(host, (host.data_dir / "params.txt").read_text(encoding="utf-8"))
-    assert (values["Script"], values["Momentum current"]) == ("Sonar", 0.8)
-    host.run(sampler_name="Sonar Euler")
-    values = pasted(host, (host.data_dir / "params.txt").read_text(encoding="utf-8"))
-    assert values["Sampling method"] == "Sonar Euler"
-
-
 @pytest.mark.parametrize("form", FORMS)
 def test_a_pasted_image_of_a_sampler_without_the_script(host, form):
     """Made by "Sonar Euler" with the Settings page; pasted after the settings changed, it is still that image."""
     host.use(form)
     first = host.run(sampler_name="Sonar Euler")
     host.shared.opts.set("sonar_momentum", 0.6)
-    values = pasted(host, first.processed.info)
+    values = host.pasted(first.processed.info)
     again = host.run(sonar=sonar_options(values), sampler_name=values["Sampling method"])
     assert again.latent.equal(first.latent)

@@ -1,4 +1,4 @@
-"""Sampling inside the test host, seen from within: latents bit for bit, noise, hooks, hires, flow models."""
+"""Sampling inside the small webui, seen from within: latents bit for bit, noise, hooks, hires, flow models."""
 
 import gc
 import random
@@ -6,12 +6,10 @@ import random
 import numpy as np
 import pytest
 import torch
-from webui.api_cases import picture
-from webui.client import encode
+from webui.jobs import FORMS, STRONG, encode, picture
 
-STRONG = {"momentum": 0.8, "momentum_hist": 0.6}
 IMG2IMG = {"kind": "img2img", "denoising_strength": 0.7, "steps": 8}
-HIRES = {"enable_hr": True, "hr_scale": 2, "hr_upscaler": "Latent", "denoising_strength": 0.6}
+HIRES = {"enable_hr": True, "hr_scale": 2, "denoising_strength": 0.6}
 
 
 @pytest.mark.parametrize("name", ["Euler a", "Euler"])
@@ -81,7 +79,7 @@ def test_the_model_is_asked_once_a_step_and_its_answers_are_not_written_to(host,
     host.run(sonar={**STRONG, "ref_source": "Image", "ref_image": encode(picture())}, steps=9)
     assert len(sampled) == 9
     assert all(torch.equal(answer, copy) for answer, copy in sampled)
-    callbacks._callbacks["cfg_after_cfg"].clear()
+    callbacks.callbacks["cfg_after_cfg"].clear()
 
 
 def test_each_step_is_reported_once_with_all_that_hosts_read(host, monkeypatch):
@@ -116,7 +114,7 @@ def hooks_of(host, monkeypatch, **job):
     return called
 
 
-@pytest.mark.parametrize("form", ["Script dropdown", "Accordion with Enable"])
+@pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize(
     "fields",
     [{"batch_size": 2, "n_iter": 2}, HIRES, {**IMG2IMG, "init_images": [picture()], "mask": picture("L")}],
@@ -160,19 +158,16 @@ def test_a_reference_is_encoded_before_the_loop(host, monkeypatch):
 
 @pytest.mark.parametrize("channels", [4, 16])
 def test_latents_of_four_and_sixteen_channels(host, channels):
-    host.shared.sd_model = tiny = host.module("tiny_model").TinyModel(latent_channels=channels)
-    host.module("sd_models")._loaded["tiny"] = tiny
-    try:
-        options = {**STRONG, "ref_source": "Image", "ref_image": encode(picture()), "ref_factor": 0.1}
-        plain, pulled = host.run(sonar=STRONG), host.run(sonar=options)
-    finally:
-        host.module("sd_models")._loaded.clear()
+    tiny_model = host.module("tiny_model")
+    tiny_model.loaded["tiny"] = tiny_model.TinyModel(latent_channels=channels)
+    options = {**STRONG, "ref_source": "Image", "ref_image": encode(picture()), "ref_factor": 0.1}
+    plain, pulled = host.run(sonar=STRONG), host.run(sonar=options)
     assert pulled.latent.shape == (1, channels, 8, 8)
     assert not torch.equal(plain.latent, pulled.latent)
 
 
 def test_interrupt_returns_the_last_latent(host, monkeypatch):
-    denoiser = host.module("sd_samplers_cfg_denoiser").CFGDenoiser
+    denoiser = host.module("sd_samplers_kdiffusion").CFGDenoiserKDiffusion
     forward = denoiser.forward
 
     def interrupting(self, *args, **kwargs):
@@ -205,17 +200,18 @@ def test_an_inner_job_has_the_settings_page_and_not_the_outer_jobs_options(host,
 
     def with_inner_job(self, hook, p, *objects, **kwargs):
         call(self, hook, p, *objects, **kwargs)
-        if hook == "postprocess_image" and p.scripts is not None and not inner:
+        if hook == "postprocess_image" and not inner:
+            inner.append(None)
             job = host.make(sampler_name="Sonar Euler a", seed=1)
-            job.scripts = None
-            inner.append(processing.process_images(job))
+            job.scripts = runner()
+            inner[0] = processing.process_images(job)
 
     monkeypatch.setattr(runner, "call", with_inner_job)
     host.run(sonar={**STRONG, "sampler": "Naive"}, seed=5)
     monkeypatch.undo()
     assert "Sonar momentum current: 0.95" in inner[0].info
     expected = host.run(sampler_name="Sonar Euler a", seed=1)
-    assert list(inner[0].images[0].getdata()) == list(expected.processed.images[0].getdata())
+    assert inner[0].images[0].tobytes() == expected.processed.images[0].tobytes()
 
 
 def flow_model(host):
@@ -232,7 +228,7 @@ def flow_model(host):
             s = sigma[:, None, None, None]
             return target + 0.25 * (1 - s) / (0.25 * (1 - s) ** 2 + s**2) * (x - (1 - s) * target)
 
-    model = host.module("tiny_model").TinyModel("flow")
+    model = host.module("tiny_model").TinyModel()
     model.create_denoiser = Denoiser
     model.add_noise_to_latent = lambda x, noise, amount: x * (1 - amount) + noise * amount
     return model
@@ -252,8 +248,7 @@ def rectified_euler_ancestral(model, x, sigmas, noises, args, eta=1.0):
 
 
 def test_a_flow_model_gets_the_ancestral_step_of_flow_models(host, monkeypatch):
-    loaded = host.module("sd_models")._loaded
-    loaded["tiny"] = host.shared.sd_model = flow_model(host)
+    host.module("tiny_model").loaded["tiny"] = flow_model(host)
     calls = []
     sampler = host.module("sd_samplers_kdiffusion").KDiffusionSampler
     initialize = sampler.initialize
@@ -263,47 +258,58 @@ def test_a_flow_model_gets_the_ancestral_step_of_flow_models(host, monkeypatch):
         return initialize(self, p)
 
     monkeypatch.setattr(sampler, "initialize", keep)
-    try:
-        result = host.run(sonar={"momentum": 1.0}, sampler_name="Euler a", steps=6, seed=3)
-        run, shape = calls[-1], (4, 8, 8)
-        rng = host.module("rng").ImageRNG(shape, [3])
-        sigmas = run.model_wrap.get_sigmas(6)
-        x = rng.next() * sigmas[0]
-        run.model_wrap_cfg.p = result.p
-        result.p.c = result.p.uc = None
-        conds = {name: host.shared.sd_model.get_learned_conditioning([text]) for name, text in
-                 (("cond", "a cat"), ("uncond", ""))}  # fmt: skip
-        args = {**run.sampler_extra_args, **conds}
-        with torch.no_grad():
-            expected = rectified_euler_ancestral(run.model_wrap_cfg, x, sigmas, [rng.next() for _ in range(5)], args)
-        churned = host.run(sonar=STRONG, sampler_name="Euler", s_churn=10.0)
-        host.shared.opts.set("s_churn", 10.0)
-        told = host.run(sonar=STRONG, sampler_name="Euler")
-    finally:
-        loaded.clear()
+    result = host.run(sonar={"momentum": 1.0}, sampler_name="Euler a", steps=6, seed=3)
+    run, shape = calls[-1], (4, 8, 8)
+    rng = host.module("rng").ImageRNG(shape, [3])
+    sigmas = run.model_wrap.get_sigmas(6)
+    x = rng.next() * sigmas[0]
+    conds = {name: host.shared.sd_model.get_learned_conditioning([text]) for name, text in
+             (("cond", "a cat"), ("uncond", ""))}  # fmt: skip
+    args = {**run.sampler_extra_args, **conds}
+    with torch.no_grad():
+        expected = rectified_euler_ancestral(run.model_wrap_cfg, x, sigmas, [rng.next() for _ in range(5)], args)
+    churned = host.run(sonar=STRONG, sampler_name="Euler", s_churn=10.0)
+    host.shared.opts.set("s_churn", 10.0)
+    told = host.run(sonar=STRONG, sampler_name="Euler")
     torch.testing.assert_close(result.latent, expected, rtol=1e-4, atol=1e-5)
     assert torch.isfinite(churned.latent).all()
     assert "churn" in told.processed.comments
 
 
-def test_soft_inpainting_takes_the_denoised_image_at_the_last_step(host):
+def soft_inpainting(host):
+    """The host's script of that name, reduced: the blend follows the noise level, and the final blend is left out."""
+
+    class SoftInpainting(host.module("scripts").Script):
+        args_from, args_to = 0, 0
+
+        def process(self, p):
+            p.mask_round = False
+            p.extra_generation_params["Soft inpainting enabled"] = True
+
+        def on_mask_blend(self, p, mba):
+            if mba.is_final_blend:
+                mba.blended_latent = mba.current_latent
+                return
+            assert mba.sigma.shape == (len(mba.current_latent),)
+            share = (mba.nmask ** (1 / (1 + float(mba.sigma[0])))).clamp(0, 1)
+            mba.blended_latent = mba.current_latent * share + mba.init_latent * (1 - share)
+
+    return SoftInpainting()
+
+
+def test_soft_inpainting_takes_the_denoised_image_at_the_last_step(host, monkeypatch):
     """The host leaves its final blend out there: what is kept must come out of the loop untouched."""
-    answers, callbacks = [], host.module("script_callbacks")
-    callbacks.on_cfg_after_cfg(lambda params: answers.append(params.x))
+    answers = []
+    host.module("script_callbacks").on_cfg_after_cfg(lambda params: answers.append(params.x))
     mask = picture("L", (64, 64)).point(lambda value: 255 if value > 80 else 0)
     job = {**IMG2IMG, "init_images": [picture(size=(64, 64))], "mask": mask, "sonar": STRONG}
-    index = host.make("img2img", init_images=[]).scripts.script("soft inpainting").args_from
-    defaults = host.shared.api.defaults["img2img"]
-    defaults[index] = True
-    try:
-        soft = host.run(**job)
-        assert torch.equal(soft.latent, answers[-1])
-        defaults[index] = False
-        hard = host.run(**job)
-        assert not torch.equal(hard.latent, answers[-1])
-    finally:
-        defaults[index] = False
-        callbacks._callbacks["cfg_after_cfg"].clear()
+    hard = host.run(**job)
+    assert not torch.equal(hard.latent, answers[-1])
+    runner = host.runner("img2img")
+    monkeypatch.setattr(runner, "alwayson_scripts", [*runner.alwayson_scripts, soft_inpainting(host)])
+    soft = host.run(**job)
+    assert torch.equal(soft.latent, answers[-1])
+    host.module("script_callbacks").callbacks["cfg_after_cfg"].clear()
 
 
 def test_many_jobs_leave_no_tensors_behind(host):

@@ -1,1 +1,1 @@
-"""Tests of the webui extension for the test host and, with `pytest tests/webui --webui URL`, for a real webui."""
+"""Tests of the webui extension in a real webui: `make webui WEBUI=FOLDER-OR-URL`."""

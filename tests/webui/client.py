@@ -1,63 +1,12 @@
-"""A webui as its HTTP interface shows it: the test host or a real one."""
+"""A webui as its HTTP interface shows it."""
 
-import base64
-import io
 import json
 import time
 from dataclasses import dataclass
 
-import numpy as np
 import requests
-from PIL import Image
 
-LABELS = {
-    "enable": "Sonar",
-    "sampler": "Base sampler",
-    "momentum": "Momentum current",
-    "momentum_hist": "Momentum history",
-    "momentum_sign": "Momentum sign",
-    "momentum_hist_init": "Momentum history init",
-    "momentum_start": "Momentum start",
-    "momentum_stop": "Momentum stop",
-    "ref_source": "Reference",
-    "ref_image": "Reference image",
-    "ref_method": "Reference method",
-    "ref_factor": "Reference factor",
-    "ref_start": "Reference start",
-    "ref_stop": "Reference stop",
-    "hires": "Hires pass",
-    "upscale": "Upscaling",
-    "upscaler": "Upscaler",
-    "upscale_ratio": "Upscale ratio",
-    "upscale_width": "Upscale width",
-    "upscale_height": "Upscale height",
-    "preset": "Preset",
-    "grid": "Grid search",
-    "grid_momentum": "Momentum current search list",
-    "grid_momentum_hist": "Momentum history search list",
-}
-JOB = {"prompt": "a cat", "seed": 1, "steps": 5, "width": 64, "height": 64, "cfg_scale": 5, "sampler_name": "Euler a"}
-
-
-def encode(image, kind="PNG"):
-    """A picture as a request holds it."""
-    out = io.BytesIO()
-    image.save(out, kind)
-    return base64.b64encode(out.getvalue()).decode()
-
-
-def decode(text):
-    return Image.open(io.BytesIO(base64.b64decode(text)))
-
-
-def pixels(image):
-    return np.asarray(image.convert("RGB"), dtype=np.int16)
-
-
-def difference(one, other):
-    """The largest difference of two pictures' colour values."""
-    assert one.size == other.size, (one.size, other.size)
-    return int(np.abs(pixels(one) - pixels(other)).max())
+from webui.jobs import JOB, LABELS, decode
 
 
 @dataclass

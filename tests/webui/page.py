@@ -2,7 +2,9 @@
 
 import io
 import re
+import time
 
+import requests
 from PIL import Image
 from playwright.sync_api import expect
 
@@ -130,6 +132,26 @@ class Page:
     def says(self, place):
         """The text at a place of the panel."""
         return self.at(self.id(f"text_{place}"))
+
+    def open_settings(self, section):
+        """The Settings page, at one of its sections."""
+        self.tab.locator("#tabs > .tab-nav button", has_text="Settings").click()
+        self.tab.locator("#settings > .tab-nav button", has_text=section).click()
+
+    def reload_ui(self, done, seconds=120):
+        """Presses "Reload UI" and waits for a condition, during which the server is away; the new page."""
+        self.tab.locator("#tabs > .tab-nav button", has_text="Settings").click()
+        self.at("#settings_restart_gradio").click()
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                if done():
+                    return Page(self.tab, self.webui, self.folder)
+            except requests.RequestException:
+                # It ends when its pages have let go of it.
+                self.tab.goto("about:blank")
+            assert time.monotonic() < end, "the webui did not come back"
+            time.sleep(0.1)
 
     def generate(self, seed, wait=True):
         """Presses Generate; each job needs another seed, by which its answer is known."""

@@ -1,9 +1,11 @@
 """A real webui: one that runs, or one that is started from its folder."""
 
 import contextlib
+import json
 import os
 import shlex
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -12,29 +14,40 @@ from pathlib import Path
 import pytest
 import requests
 
-from webui.fixtures import ROOT, free_port
+from webui.client import Webui
+from webui.jobs import FORMS
 
+ROOT = Path(__file__).resolve().parents[2]
 READY = "Startup time"
 FLAGS = "--api --skip-torch-cuda-test --use-cpu all --no-half --skip-version-check --no-download-sd-model"
 
 
-@contextlib.contextmanager
-def open_webui(where, folder):
-    """The URL of a webui; `where` is one, or the folder that has launch.py.
+def is_url(where):
+    return where.startswith(("http://", "https://"))
 
-    Started from a folder, it runs with the project as its only extension and data in `folder`, with the flags of
-    SONAR_WEBUI_FLAGS after ours (its checkpoint, for example), by the interpreter SONAR_WEBUI_PYTHON.
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+@contextlib.contextmanager
+def open_webui(where, folder, form=None):
+    """A webui; `where` is its URL, or the folder that has launch.py.
+
+    Started from a folder, it runs with the project as its only extension in that form, data in `folder`, with the flags
+    of SONAR_WEBUI_FLAGS after ours (its checkpoint, for example), by the interpreter SONAR_WEBUI_PYTHON.
     """
-    if where.startswith(("http://", "https://")):
-        check(where)
-        yield where
+    if is_url(where):
+        yield connected(where)
         return
     root = Path(where).resolve()
     if not (root / "launch.py").is_file():
         pytest.fail(f"--webui {where}: neither a URL nor a folder with launch.py")
     (folder / "extensions").mkdir()
     (folder / "extensions" / "sonar").symlink_to(ROOT, target_is_directory=True)
-    (folder / "config.json").write_text('{"hires_fix_show_sampler": true}')
+    (folder / "config.json").write_text(json.dumps({"hires_fix_show_sampler": True, "sonar_form": form}))
     own = root / "venv" / "bin" / "python"
     python = os.environ.get("SONAR_WEBUI_PYTHON") or str(own if own.exists() else sys.executable)
     port = free_port()
@@ -58,9 +71,9 @@ def open_webui(where, folder):
             if process.poll() is not None or time.monotonic() > end:
                 pytest.fail(f"the webui did not start:\n{log.read_text(errors='replace')[-3000:]}")
             time.sleep(0.5)
-        url = f"http://127.0.0.1:{port}"
-        check(url)
-        yield url
+        webui = connected(f"http://127.0.0.1:{port}")
+        assert webui.is_dropdown == (form == FORMS[0])
+        yield webui
     finally:
         stop(process)
 
@@ -77,12 +90,16 @@ def stop(process):
     process.kill()
 
 
-def check(url):
-    """Says what is missing before dozens of tests fail for it."""
+def connected(url):
+    """The webui at a URL; says what is missing before dozens of tests fail for it."""
+    webui = Webui(url)
     try:
-        response = requests.get(f"{url.rstrip('/')}/sdapi/v1/scripts", timeout=30)
-        response.raise_for_status()
+        known = webui.get("scripts")
     except requests.RequestException as e:
         pytest.fail(f"{url}: no webui with --api answers there ({e})")
-    if "sonar" not in response.json()["txt2img"]:
-        pytest.fail(f"{url}: the webui runs, but has no Sonar: {response.json()['txt2img']}")
+    if "sonar" not in known["txt2img"]:
+        pytest.fail(f"{url}: the webui runs, but has no Sonar: {known['txt2img']}")
+    # Without its package the script is there in both forms at once.
+    if sum(script["name"] == "sonar" for script in webui.get("script-info")) != 2:
+        pytest.fail(f"{url}: the webui has Sonar's panel, but not its package: the panel says why")
+    return webui

@@ -1,14 +1,5 @@
-"""A small host with the contract of AUTOMATIC1111's webui, for tests: real gradio, torch and k-diffusion, a tiny model.
+"""The part of AUTOMATIC1111's webui between an extension's script and k-diffusion: jobs, hooks, samplers, infotexts.
 
-Written from the contract that its extensions see (hooks and their order, samplers, infotexts, page, API); it knows no
-extension. What no test needs is left out.
+For tests of sampling, with the real torch and k-diffusion and a tiny model. Written from the contract that extensions
+see; it knows no extension. Page, HTTP interface, X/Y/Z plot and upscalers are tested in the real webui (tests/webui).
 """
-
-import sys
-from pathlib import Path
-
-# Where k_sampling.py is: k-diffusion's own package imports its training code, which is not installed.
-sys.path.append(str(Path(__file__).resolve().parents[2] / "python"))
-import k_sampling
-
-k_sampling.without_training()

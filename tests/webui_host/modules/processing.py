@@ -1,45 +1,23 @@
-"""A job: from the settings of a page or a request to images with their infotexts."""
+"""A job: from its fields to images with their infotexts."""
 
 import dataclasses
-import random
-from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import torch
-from PIL import Image
+from PIL import Image, ImageOps
 
-import modules.scripts
-from modules import (
-    devices,
-    images,
-    paths,
-    rng,
-    scripts,
-    sd_models,
-    sd_samplers,
-    shared,
-)
-from modules.processing_result import Processed, create_infotext
-from modules.sd_samplers_common import decode_first_stage
+from modules import devices, images, infotext_utils, rng, scripts, sd_samplers, shared, tiny_model
 from modules.shared import opts, state
-
-opt_C, opt_f = 4, 8
 
 
 @dataclasses.dataclass(repr=False)
 class StableDiffusionProcessing:
-    sd_model: object = None
-    outpath_samples: str = None
-    outpath_grids: str = None
     prompt: str = ""
     negative_prompt: str = ""
-    styles: list[str] = None
     seed: int = -1
     subseed: int = -1
-    subseed_strength: float = 0
-    seed_resize_from_h: int = -1
-    seed_resize_from_w: int = -1
     sampler_name: str = None
     scheduler: str = None
     batch_size: int = 1
@@ -50,239 +28,207 @@ class StableDiffusionProcessing:
     height: int = 512
     do_not_save_samples: bool = False
     do_not_save_grid: bool = False
-    extra_generation_params: dict[str, Any] = None
     eta: float = None
-    denoising_strength: float = None
-    s_min_uncond: float = None
-    s_churn: float = None
-    s_tmax: float = None
-    s_tmin: float = None
-    s_noise: float = None
-    override_settings: dict[str, Any] = None
-    override_settings_restore_afterwards: bool = True
+    s_churn: float = 0.0
+    s_tmin: float = 0.0
+    s_tmax: float = float("inf")
+    s_noise: float = 1.0
     refiner_checkpoint: str = None
     refiner_switch_at: float = None
 
     def __post_init__(self):
-        self.styles = self.styles or []
-        self.extra_generation_params = self.extra_generation_params or {}
-        self.override_settings = self.override_settings or {}
-        self.comments = {}
-        self.scripts = self.script_args = self.sampler = self.rng = self.color_corrections = self.overlay_images = None
-        self.c = self.uc = self.all_prompts = self.all_negative_prompts = self.all_seeds = self.all_subseeds = None
-        self.prompts = self.negative_prompts = self.seeds = self.subseeds = self.refiner_checkpoint_info = None
-        self.iteration, self.batch_index = 0, 0
-        self.is_hr_pass = self.is_api = False
-        self.user = self.paste_to = self.mask_for_overlay = None
-        self.sampler_noise_scheduler_override = None
+        self.extra_generation_params, self.comments, self.outpath_grids = {}, {}, "grids"
+        self.scripts, self.script_args, self.overlay_images = scripts.ScriptRunner(), [], None
+        self.all_prompts = self.all_negative_prompts = self.all_seeds = self.all_subseeds = self.seeds = None
+        self.iteration, self.is_hr_pass, self.is_api = 0, False, False
 
     @property
-    def sd_model(self):  # noqa: F811
+    def sd_model(self):
         return shared.sd_model
-
-    @sd_model.setter
-    def sd_model(self, value):
-        pass
 
     def comment(self, text):
         self.comments[text] = 1
 
-    def fill_fields_from_opts(self):
-        for name in ("s_min_uncond", "s_churn", "s_tmin", "s_noise"):
-            if getattr(self, name) is None:
-                setattr(self, name, getattr(opts, name))
-        self.s_tmax = (self.s_tmax if self.s_tmax is not None else opts.s_tmax) or float("inf")
-
-    def setup_prompts(self):
-        count = self.batch_size * self.n_iter
-        self.all_prompts = self.prompt if isinstance(self.prompt, list) else [self.prompt] * count
-        self.all_negative_prompts = [self.negative_prompt] * len(self.all_prompts)
-        self.main_prompt, self.main_negative_prompt = self.all_prompts[0], self.all_negative_prompts[0]
-
     def setup_conds(self):
-        config = sd_samplers.find_sampler_config(self.sampler_name)
-        self.step_multiplier = config.total_steps(self.steps) // self.steps
         self.c = shared.sd_model.get_learned_conditioning(self.prompts)
         self.uc = shared.sd_model.get_learned_conditioning(self.negative_prompts)
 
-    def get_conds(self):
-        return self.c, self.uc
-
-    def init(self, all_prompts, all_seeds, all_subseeds):
+    def init(self):
         pass
 
-    def before_sampling(self, x, noise, c, uc):
-        if self.scripts is not None:
-            for _ in range(every_sampling_calls(self)):
-                self.scripts.process_before_every_sampling(p=self, x=x, noise=noise, c=c, uc=uc)
-
-    def image_rng(self, shape):
-        return rng.ImageRNG(shape, self.seeds, subseeds=self.subseeds, subseed_strength=self.subseed_strength)
-
-    def save_samples(self):
-        return opts.samples_save and not self.do_not_save_samples
-
-    def close(self):
-        self.sampler = self.c = self.uc = None
+    def before_sampling(self, x, noise):
+        # Never before 1.10; Forge does it twice for the hires pass.
+        times = {"a1111-1.8": 0, "a1111-1.9": 0, "forge": 1 + self.is_hr_pass}.get(shared.cmd_opts.kind, 1)
+        for _ in range(times):
+            self.scripts.process_before_every_sampling(self, x=x, noise=noise, c=self.c, uc=self.uc)
 
 
-def every_sampling_calls(p):
-    """How often the host announces a sampling: never before 1.10; Forge does it twice for the hires pass."""
-    return {"a1111-1.9": 0, "forge": 2 if p.is_hr_pass else 1}.get(getattr(shared.cmd_opts, "kind", None), 1)
+@dataclasses.dataclass(repr=False)
+class StableDiffusionProcessingTxt2Img(StableDiffusionProcessing):
+    enable_hr: bool = False
+    denoising_strength: float = 0.75
+    hr_scale: float = 2.0
+    hr_second_pass_steps: int = 0
+    hr_resize_x: int = 0
+    hr_resize_y: int = 0
+    hr_sampler_name: str = None
+
+    def init(self):
+        if not self.enable_hr:
+            return
+        told = {"Denoising strength": self.denoising_strength, "Hires upscale": self.hr_scale}
+        self.extra_generation_params |= {**told, "Hires sampler": self.hr_sampler_name}
+        state.job_count *= 2
+
+    def sample(self, conditioning, unconditional_conditioning, seeds, subseeds, subseed_strength, prompts):
+        self.sampler, x = sd_samplers.create_sampler(self.sampler_name, self.sd_model), self.rng.next()
+        self.before_sampling(x, x)
+        samples = self.sampler.sample(self, x, self.c, self.uc, image_conditioning=x.new_zeros(len(x), 5, 1, 1))
+        return self.sample_hr_pass(samples) if self.enable_hr and not state.interrupted else samples
+
+    def sample_hr_pass(self, samples):
+        """Of the latent, enlarged."""
+        self.is_hr_pass = True
+        self.sampler = sd_samplers.create_sampler(self.hr_sampler_name or self.sampler_name, self.sd_model)
+        width, height = self.hr_resize_x or self.width * self.hr_scale, self.hr_resize_y or self.height * self.hr_scale
+        size = (int(height) // 8, int(width) // 8)
+        samples = torch.nn.functional.interpolate(samples, size=size, mode="bilinear")
+        state.nextjob()
+        self.rng = rng.ImageRNG(samples.shape[1:], self.seeds)
+        noise = self.rng.next()
+        self.scripts.before_hr(self)
+        self.before_sampling(samples, noise)
+        steps, none = self.hr_second_pass_steps or self.steps, samples.new_zeros(len(samples), 5, 1, 1)
+        samples = self.sampler.sample_img2img(self, samples, noise, self.c, self.uc, steps, image_conditioning=none)
+        self.is_hr_pass = False
+        return decode_latent_batch(self.sd_model, samples)
+
+
+@dataclasses.dataclass(repr=False)
+class StableDiffusionProcessingImg2Img(StableDiffusionProcessing):
+    init_images: list = None
+    denoising_strength: float = 0.75
+    mask: Any = None
+    mask_round: bool = True
+
+    def __post_init__(self):
+        super().__post_init__()
+        self.image_mask, self.mask, self.nmask = self.mask, None, None
+
+    def init(self):
+        self.extra_generation_params["Denoising strength"] = self.denoising_strength
+        self.sampler = sd_samplers.create_sampler(self.sampler_name, self.sd_model)
+        resized = [images.resize_image(0, image.convert("RGB"), self.width, self.height) for image in self.init_images]
+        batch = np.stack([np.asarray(image, dtype=np.float32) for image in resized * self.batch_size])
+        self.init_latent = self.sd_model.encode(torch.from_numpy(batch).permute(0, 3, 1, 2) / 127.5 - 1)
+        if self.image_mask is None:
+            return
+        mask = images.resize_image(0, self.image_mask.convert("L"), self.width, self.height)
+        overlay = resized[0].convert("RGBA")
+        overlay.putalpha(ImageOps.invert(mask))
+        self.overlay_images = [overlay] * self.batch_size
+        small = np.array(mask.resize(self.init_latent.shape[:1:-1]), dtype=np.float32) / 255
+        self.nmask = torch.from_numpy(np.around(small) if self.mask_round else small).expand_as(self.init_latent[0])
+        self.mask = 1 - self.nmask
+
+    def sample(self, conditioning, unconditional_conditioning, seeds, subseeds, subseed_strength, prompts):
+        noise, x = self.rng.next(), self.init_latent
+        self.before_sampling(x, noise)
+        none = noise.new_zeros(len(noise), 5, 1, 1)
+        samples = self.sampler.sample_img2img(self, x, noise, self.c, self.uc, image_conditioning=none)
+        if self.mask is None:
+            return samples
+        return self.blended(samples)
+
+    def blended(self, latent, sigma=None):
+        """What is kept, put back: at each answer of the model with its sigma, and at the end without."""
+        blended = latent * self.nmask + self.init_latent * self.mask
+        kept = {"nmask": self.nmask, "init_latent": self.init_latent, "mask": self.mask}
+        args = SimpleNamespace(current_latent=latent, blended_latent=blended, **kept)
+        args.sigma, args.is_final_blend = sigma, sigma is None
+        self.scripts.on_mask_blend(self, args)
+        return args.blended_latent
 
 
 class DecodedSamples(list):
     already_decoded = True
 
 
-def decode_latent_batch(model, batch, target_device=None, check_for_nans=False):
-    if check_for_nans:
-        devices.test_for_nans(batch, "unet")
-    return DecodedSamples(decode_first_stage(model, one[None])[0] for one in batch)
+def decode_latent_batch(model, batch):
+    devices.test_for_nans(batch, "unet")
+    return DecodedSamples(model.decode(one[None])[0] for one in batch)
 
 
-def get_fixed_seed(seed):
-    seed = -1 if seed in ("", None) else int(seed)
-    return random.randrange(4294967294) if seed == -1 else seed
+class Processed:
+    def __init__(self, p, images_list, infotexts):
+        self.images, self.infotexts, self.info, self.index_of_first_image = images_list, infotexts, infotexts[0], 0
+        self.sampler_name, self.batch_size = p.sampler_name, p.batch_size
+        self.comments = "".join(f"{comment}\n" for comment in p.comments)
+        for name in ("all_prompts", "all_negative_prompts", "all_seeds", "all_subseeds"):
+            setattr(self, name, getattr(p, name))
+
+    def infotext(self, p, index):
+        return create_infotext(p, self.all_prompts, self.all_seeds, index)
 
 
-def fix_seed(p):
-    p.seed, p.subseed = get_fixed_seed(p.seed), get_fixed_seed(p.subseed)
+def create_infotext(p, all_prompts, all_seeds, index):
+    uses_ensd = p.eta != 0 and sd_samplers.all_samplers_map[p.sampler_name].options.get("uses_ensd")
+    params = {
+        "Steps": p.steps,
+        "Sampler": p.sampler_name,
+        "Schedule type": p.scheduler,
+        "CFG scale": p.cfg_scale,
+        "Seed": all_seeds[index],
+        "Size": f"{p.width}x{p.height}",
+        "ENSD": (opts.eta_noise_seed_delta or None) if uses_ensd else None,
+        **p.extra_generation_params,
+    }
+    if shared.cmd_opts.kind != "a1111-1.8":  # lists and callables: since 1.9
+        params = {key: value[index] if isinstance(value, list) else value for key, value in params.items()}
+    shown = (f"{key}: {infotext_utils.quote(value)}" for key, value in params.items() if value is not None)
+    return f"{all_prompts[index]}\n{', '.join(shown)}"
 
 
 def process_images(p):
-    if p.scripts is not None:
-        p.scripts.before_process(p)
-    stored = {k: opts.data.get(k, opts.get_default(k)) for k in p.override_settings}
-    try:
-        for k, v in p.override_settings.items():
-            opts.set(k, v, is_api=True, run_callbacks=False)
-        sd_models.reload_model_weights()
-        sd_samplers.fix_p_invalid_sampler_and_scheduler(p)
-        return process_images_inner(p)
-    finally:
-        if p.override_settings_restore_afterwards:
-            for k, v in stored.items():
-                setattr(opts, k, v)
-
-
-def process_images_inner(p):
-    fix_seed(p)
-    if p.refiner_checkpoint not in (None, "", "None"):
-        p.refiner_checkpoint_info = sd_models.get_closet_checkpoint_match(p.refiner_checkpoint)
-    p.fill_fields_from_opts()
-    p.setup_prompts()
-    if not isinstance(p.all_seeds, list) or len(p.all_seeds) != len(p.all_prompts) or p.all_seeds[0] != p.seed:
-        p.all_seeds = [p.seed + k for k in range(len(p.all_prompts))]
-    p.all_subseeds = [p.subseed + k for k in range(len(p.all_prompts))]
-    hooks = p.scripts or modules.scripts.ScriptRunner()
-    hooks.process(p)
-
+    p.scripts.before_process(p)
+    tiny_model.load()
+    p.sampler_name, p.scheduler = sd_samplers.get_sampler_and_scheduler(p.sampler_name, p.scheduler)
+    p.scheduler = None if p.scheduler == "Automatic" else p.scheduler
+    count = p.batch_size * p.n_iter
+    p.all_prompts, p.all_negative_prompts = [p.prompt] * count, [p.negative_prompt] * count
+    p.all_seeds, p.all_subseeds = ([first + k for k in range(count)] for first in (p.seed, p.subseed))
+    p.scripts.process(p)
     infotexts, output_images = [], []
-
-    def infotext(index=0, use_main_prompt=False):
-        return create_infotext(
-            p,
-            p.prompts,
-            p.seeds,
-            p.subseeds,
-            use_main_prompt=use_main_prompt,
-            index=index,
-            all_negative_prompts=p.negative_prompts,
-        )
-
     with torch.no_grad():
-        p.init(p.all_prompts, p.all_seeds, p.all_subseeds)
-        if state.job_count == -1:
-            state.job_count = p.n_iter
+        state.job_count = p.n_iter
+        p.init()
         for n in range(p.n_iter):
-            p.iteration = n
-            state.skipped = False
-            if state.interrupted or state.stopping_generation:
+            if state.interrupted:
                 break
-            sd_models.reload_model_weights()  # a refiner may have changed it
+            p.iteration = n
+            tiny_model.load()  # a refiner may have changed it
             of_batch = slice(n * p.batch_size, (n + 1) * p.batch_size)
             p.prompts, p.negative_prompts = p.all_prompts[of_batch], p.all_negative_prompts[of_batch]
             p.seeds, p.subseeds = p.all_seeds[of_batch], p.all_subseeds[of_batch]
-            p.rng = p.image_rng((shared.sd_model.latent_channels, p.height // opt_f, p.width // opt_f))
-            batch = {"batch_number": n, "prompts": p.prompts, "seeds": p.seeds, "subseeds": p.subseeds}
-            hooks.before_process_batch(p, **batch)
-            hooks.process_batch(p, **batch)
+            p.rng = rng.ImageRNG((shared.sd_model.latent_channels, p.height // 8, p.width // 8), p.seeds)
+            p.scripts.before_process_batch(p, batch_number=n)
+            p.scripts.process_batch(p, batch_number=n)
             p.setup_conds()
-            if n == 0:
-                (Path(paths.data_path) / "params.txt").write_text(Processed(p, []).infotext(p, 0), encoding="utf-8")
-            samples = p.sample(p.c, p.uc, p.seeds, p.subseeds, p.subseed_strength, p.prompts)
-            post = scripts.PostSampleArgs(samples)
-            hooks.post_sample(p, post)
-            samples = post.samples
-            decoded = (
-                samples
-                if getattr(samples, "already_decoded", False)
-                else decode_latent_batch(p.sd_model, samples, None, True)
-            )
-            decoded = torch.clamp((torch.stack(list(decoded)).float() + 1) / 2, 0, 1)
+            samples = p.sample(p.c, p.uc, p.seeds, p.subseeds, 0.0, p.prompts)
+            if not getattr(samples, "already_decoded", False):
+                samples = decode_latent_batch(p.sd_model, samples)
             state.nextjob()
-            hooks.postprocess_batch(p, decoded, batch_number=n)
-            listed = scripts.PostprocessBatchListArgs(list(decoded))
-            hooks.postprocess_batch_list(p, listed, batch_number=n)
-            for i, one in enumerate(listed.images):
-                p.batch_index = i
-                pp = scripts.PostprocessImageArgs(
-                    Image.fromarray((255.0 * np.moveaxis(one.cpu().numpy(), 0, 2)).astype(np.uint8))
-                )
-                hooks.postprocess_image(p, pp)
-                overlay = p.overlay_images[i] if p.overlay_images and i < len(p.overlay_images) else None
-                ppmo = scripts.PostProcessMaskOverlayArgs(i, p.mask_for_overlay, overlay)
-                hooks.postprocess_maskoverlay(p, ppmo)
-                pp = scripts.PostprocessImageArgs(apply_overlay(pp.image, ppmo.overlay_image))
-                hooks.postprocess_image_after_composite(p, pp)
-                if p.save_samples():
-                    images.save_image(
-                        pp.image, p.outpath_samples, "", p.seeds[i], p.prompts[i], "png", info=infotext(i), p=p
-                    )
-                infotexts.append(infotext(i))
-                if opts.enable_pnginfo:
-                    pp.image.info["parameters"] = infotexts[-1]
+            for i, one in enumerate(samples):
+                shown = ((one + 1) / 2).clamp(0, 1).numpy()
+                pp = SimpleNamespace(image=Image.fromarray((255.0 * np.moveaxis(shown, 0, 2)).astype(np.uint8)))
+                p.scripts.postprocess_image(p, pp)
+                if p.overlay_images:
+                    pp.image = Image.alpha_composite(pp.image.convert("RGBA"), p.overlay_images[i]).convert("RGB")
+                p.scripts.postprocess_image_after_composite(p, pp)
+                infotexts.append(create_infotext(p, p.prompts, p.seeds, i))
+                if not p.do_not_save_samples:
+                    images.save_image(pp.image, "samples", "", info=infotexts[-1], p=p)
                 output_images.append(pp.image)
-
-    if not infotexts:
-        infotexts.append(Processed(p, []).infotext(p, 0))
-    first = 0
-    if (opts.return_grid or opts.grid_save) and not p.do_not_save_grid and len(output_images) > 1:
-        grid = images.image_grid(output_images, p.batch_size)
-        text = infotext(use_main_prompt=True)
-        if opts.grid_save:
-            images.save_image(
-                grid, p.outpath_grids, "grid", p.all_seeds[0], p.all_prompts[0], "png", info=text, p=p, grid=True
-            )
-        if opts.return_grid:
-            infotexts.insert(0, text)
-            grid.info["parameters"] = text
-            output_images.insert(0, grid)
-            first = 1
-    result = Processed(
-        p,
-        output_images,
-        p.all_seeds[0],
-        infotexts[0],
-        subseed=p.all_subseeds[0],
-        index_of_first_image=first,
-        infotexts=infotexts,
-    )
-    hooks.postprocess(p, result)
+    result = Processed(p, output_images, infotexts or [create_infotext(p, p.all_prompts, p.all_seeds, 0)])
+    p.scripts.postprocess(p, result)
     return result
-
-
-def apply_overlay(image, overlay):
-    """The kept part of an inpainted picture, laid over the result."""
-    if overlay is None:
-        return image
-    image = image.convert("RGBA")
-    image.alpha_composite(overlay)
-    return image.convert("RGB")
-
-
-def __getattr__(name):
-    from modules import processing_jobs
-
-    return getattr(processing_jobs, name)
