@@ -8,7 +8,7 @@ export PYO3_PYTHON := $(BIN)/python
 # Small arrays in many tests: threads of other libraries only get in each other's way.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: stubs demo test webui bench fuzz soak check build clean pictures
+.PHONY: stubs options demo test webui bench fuzz soak check build clean pictures
 
 demo: .venv/demo build
 	$(BIN)/sonar grid "mountains sunset" --seed 7 --momentum 0.6:0.9:3 --momentum-hist 0.5:0.9:3 --out $(OUT)
@@ -37,10 +37,15 @@ check: .venv/dev build
 	$(BIN)/mypy $(MYPY)
 	$(BIN)/python -m mypy.stubtest sonar_sampler._core
 	$(BIN)/python tools/stubs.py --check
+	$(BIN)/python tools/options.py --check
 
 # The stubs' documentation and names, from the compiled module.
 stubs: build
 	$(BIN)/python tools/stubs.py
+
+# The docs' table of the options and their JSON Schema, from the table in the code.
+options: build
+	$(BIN)/python tools/options.py
 
 # How fast it is, beside torch, k-diffusion and the memory: docs/speed.md. The kernels alone: cargo bench.
 bench: .venv/dev build
