@@ -1,4 +1,5 @@
-//! Mean and standard deviation in double precision, the same bits however the work is divided.
+//! Mean and standard deviation, summed in double precision a few numbers at a time, the same bits however the work is
+//! divided.
 
 use crate::real::Real;
 use crate::simd;
