@@ -45,8 +45,10 @@ pub struct Moving<T> {
 
 /// Computes the step. Returns the images of the batch whose new latent is not finite.
 pub fn step<T: Real>(step: &Step<T>, arrays: Arrays<'_, T>, batch: usize, threads: usize) -> Vec<usize> {
-    // Whole images one by one, so that what was measured is still in the cache when it is stepped.
-    if threads == 1 || (step.measures() && batch.is_multiple_of(threads)) {
+    // Whole images one by one, so that what was measured is still in the cache when it is stepped. Without measuring it
+    // takes a tenth less time too, if there are enough images for a thread that wakes late to leave one to the others.
+    let shared_out = batch.is_multiple_of(threads) && (step.measures() || batch >= 2 * threads);
+    if threads == 1 || shared_out {
         return threads::map(images(arrays, batch), threads, |part| {
             let image = part.image;
             step.whole(part).then_some(image)
