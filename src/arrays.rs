@@ -49,6 +49,11 @@ impl<T> Arrays<'_, T> {
         }
     }
 
+    /// The latent at the start of the step, until it is stepped in place.
+    pub(crate) fn latent(&self) -> &[T] {
+        if self.x.is_empty() { self.out } else { self.x }
+    }
+
     /// Takes off the first `n` numbers of every array that is there.
     #[inline]
     pub(crate) fn first(&mut self, n: usize) -> Self {

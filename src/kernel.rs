@@ -8,7 +8,7 @@ use crate::arrays::Arrays;
 use crate::direction::{Direction, OfImage, Plain};
 use crate::formula::{Euler, Form, Formula, Point};
 use crate::measure::Measured;
-use crate::moments::BLOCK;
+use crate::moments::{BLOCK, Moments};
 use crate::pull::{Look, Pull};
 use crate::real::Real;
 use crate::simd;
@@ -50,7 +50,7 @@ pub(crate) fn pass<T: Real>(pass: &Pass<T>, mut arrays: Arrays<'_, T>, blocks: &
         let mut block = arrays.first(arrays.out.len().min(BLOCK));
         alarm = alarm | whole_and_rest(pass, block.again());
         if let Some(measured) = blocks.next() {
-            *measured = Measured::of_block(block.out, &[]);
+            *measured = Measured::of(Moments::of_block(block.out));
         }
     }
     T::rings(alarm)

@@ -28,14 +28,21 @@ impl Moments {
         let Some(first) = block.first() else {
             return Self::default();
         };
-        let (count, shift) = (block.len() as f64, *first);
+        let shift = *first;
         let [sum, squares] = totals(
             [block],
             #[inline(always)]
             move |[value]| [value - shift, (value - shift) * (value - shift)],
         );
+        Self::around(shift.wide(), block.len(), sum, squares)
+    }
+
+    /// Of `count` numbers, from the sums of their deviations from `shift` and of the squares of these.
+    #[must_use]
+    pub(crate) fn around(shift: f64, count: usize, sum: f64, squares: f64) -> Self {
+        let count = count as f64;
         let mean = sum / count;
-        Self { count, mean: shift.wide() + mean, deviations2: (squares - sum * mean).max(0.0) }
+        Self { count, mean: shift + mean, deviations2: (squares - sum * mean).max(0.0) }
     }
 
     /// Of all numbers of `values`.
@@ -61,6 +68,12 @@ impl Moments {
         }
     }
 
+    /// How many numbers.
+    #[must_use]
+    pub fn count(self) -> f64 {
+        self.count
+    }
+
     /// The mean.
     #[must_use]
     pub fn mean(self) -> f64 {
@@ -74,44 +87,12 @@ impl Moments {
     }
 }
 
-/// Count and sum of the squares of some numbers.
-#[derive(Debug, Clone, Copy, Default, PartialEq)]
-pub struct Squares {
-    count: f64,
-    sum: f64,
-}
-
-impl Squares {
-    /// Of the differences of at most [`BLOCK`] numbers, each rounded to the latent's dtype.
-    #[must_use]
-    pub fn of_difference<T: Real>(values: &[T], others: &[T]) -> Self {
-        let [sum] = totals(
-            [values, others],
-            #[inline(always)]
-            |[value, other]| [(value - other) * (value - other)],
-        );
-        Self { count: values.len() as f64, sum }
-    }
-
-    /// Of the numbers of both.
-    #[must_use]
-    pub fn merge(self, other: Self) -> Self {
-        Self { count: self.count + other.count, sum: self.sum + other.sum }
-    }
-
-    /// The root of the mean square; NaN of no numbers.
-    #[must_use]
-    pub fn rms(self) -> f64 {
-        (self.sum / self.count).sqrt()
-    }
-}
-
 /// The sums of the `terms` of the numbers of some arrays of one length.
 ///
 /// Summed in the dtype of the numbers over [`ROWS`] rows, then in double precision. What `terms` needs must be moved
 /// into it, as in the kernel's loops.
 #[inline(always)]
-fn totals<T: Real, const IN: usize, const OUT: usize>(
+pub(crate) fn totals<T: Real, const IN: usize, const OUT: usize>(
     arrays: [&[T]; IN],
     terms: impl Fn([T; IN]) -> [T; OUT],
 ) -> [f64; OUT] {

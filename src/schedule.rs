@@ -3,7 +3,11 @@
 use crate::error::{Error, Result};
 use crate::real::Real;
 
-/// Checks that `sigmas` is a schedule: one value or more, finite, at least 0, no step from 0.
+/// The most steps of a run. At a millisecond each it would take twenty minutes; the stages of more fill the memory
+/// before the first of them is made.
+const MOST_STEPS: usize = 1_000_000;
+
+/// Checks that `sigmas` is a schedule: one value or more, finite, at least 0, no step from 0, not over a million steps.
 ///
 /// Neighbours may be equal, the last value need not be 0, and a rising schedule (inversion) is a schedule;
 /// a solver may refuse one. A single value means no step.
@@ -14,6 +18,9 @@ pub fn validate(sigmas: &[f64]) -> Result<()> {
     let Some(before_last) = sigmas.len().checked_sub(1) else {
         return Err(Error::Schedule("empty; must hold one more value than there are steps".into()));
     };
+    if before_last > MOST_STEPS {
+        return Err(Error::Schedule(format!("has {before_last} steps; at most {MOST_STEPS} can be made")));
+    }
     for (i, &sigma) in sigmas.iter().enumerate() {
         if !sigma.is_finite() || sigma < 0.0 {
             return Err(Error::Schedule(format!(

@@ -2,11 +2,11 @@
 //! the same bits.
 
 use crate::arrays::{Arrays, take_mut};
-use crate::direction::Directed;
+use crate::direction::{Directed, Lead};
 use crate::formula::Form;
 use crate::kernel::{self, Advance, Pass};
-use crate::measure::{Measured, measure};
-use crate::moments::BLOCK;
+use crate::measure::Measured;
+use crate::moments::{BLOCK, Moments};
 use crate::pull::{Look, Pull};
 use crate::real::Real;
 use crate::solver::Added;
@@ -63,18 +63,26 @@ impl<T: Real> Step<T> {
     }
 
     fn measures_answer(&self) -> bool {
-        let leads = self.advance.as_ref().is_some_and(|moving| moving.direction.measures());
-        leads || matches!(self.pull, Some(Pull::Euler { .. }))
+        self.guarded().is_some() || matches!(self.pull, Some(Pull::Euler { .. }))
     }
 
     fn measures_latent(&self) -> bool {
         matches!(self.pull, Some(Pull::Linear { .. }))
     }
 
-    /// The history, where its distance to the answer is measured.
-    fn measured_history<'a>(&self, history: &'a [T]) -> &'a [T] {
-        let leads = self.advance.as_ref().is_some_and(|moving| moving.direction.measures());
-        if leads { history } else { &[] }
+    fn guarded(&self) -> Option<&Lead> {
+        self.advance.as_ref().and_then(|moving| moving.direction.guarded())
+    }
+
+    /// Measures the answer, one entry a block.
+    fn measure(&self, mut arrays: Arrays<'_, T>, blocks: &mut [Measured]) {
+        for measured in blocks {
+            let block = arrays.first(arrays.out.len().min(BLOCK));
+            *measured = match self.guarded() {
+                Some(lead) => lead.measure(block.latent(), block.denoised, block.history),
+                None => Measured::of(Moments::of_block(block.denoised)),
+            };
+        }
     }
 
     /// What is done to an image in one pass, or in the first of two where its latent is measured in between.
@@ -111,7 +119,7 @@ impl<T: Real> Step<T> {
         let mut blocks = vec![Measured::default(); count];
         let merged = |blocks: &[Measured]| blocks.iter().copied().fold(Measured::default(), Measured::merge);
         let measured = self.measures_answer().then(|| {
-            measure(arrays.denoised, self.measured_history(arrays.history), &mut blocks);
+            self.measure(arrays.again(), &mut blocks);
             merged(&blocks)
         });
         let pass = self.pass(image, measured.as_ref());
@@ -137,7 +145,7 @@ impl<T: Real> Step<T> {
         let mut answers = None;
         if self.measures_answer() {
             run(arrays.again(), &mut blocks, batch, threads, |part, blocks| {
-                measure(part.arrays.denoised, self.measured_history(part.arrays.history), blocks);
+                self.measure(part.arrays, blocks);
                 false
             });
             answers = Some(merged(&blocks));

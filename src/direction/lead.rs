@@ -1,64 +1,118 @@
-//! Momentum that runs ahead: the answer is extrapolated beyond a history of answers.
+//! Momentum that runs ahead: the answer is extrapolated beyond a history of answers, as far as it can be trusted.
 //!
-//! With `D` the denoised latent, `H` the history of denoised latents, `p = 1 - momentum`, `k = momentum_hist`:
+//! With `x` the latent that the model saw at the level `sigma_hat`, `D` its answer, `H` the history of answers,
+//! `p = 1 - momentum`, `k = momentum_hist`, `g = lead_guard`, per image:
 //!
 //! ```text
-//! e  = p (D - H)                          0 in the first step, and in a step that ends at sigma 0
-//! e <- e guard std(D) / rms(e)            if that is smaller (guard 0: never)
-//! H <- k H + (1 - k) D                    the first H is D
-//! the solver's derivative is taken with D + e in the place of D
+//! y     = x - D                                                 for a flow model x - (1 - sigma_hat) D
+//! trust = clip(2 - rms(y) / sqrt(sigma_hat^2 + (std(D) / 2.5)^2), -1, 1)
+//! turn  = <D - H, y> / <D - H, D - H>
+//! s     = p trust min(1, g std(D) / (p rms(D - H))) clip(1 + turn / 2, 1/2, 1)      trust > 0
+//!         p trust                                                                  trust <= 0: a lag, which damps
+//!         p                                                                        g = 0
+//!         0                 in the first step, in a step that ends at sigma 0, and where the above is not finite
+//! H    <- k H + (1 - k) D                                       the first H is D
+//! the solver's derivative is taken with D + s (D - H) in the place of D
 //! ```
 //!
-//! `std` and `rms` are taken per image. On equal steps in log sigma, `p = 1/2`, `k = 0` without the guard is
-//! DPM-Solver++(2M); the guard is what lets the second-order term work at few steps and under guidance.
+//! On equal steps in log sigma, `p = 1/2`, `k = 0` without the guard is DPM-Solver++(2M) (Lu et al., 2022). What the
+//! guard does and why is in docs/quality.md: a posterior mean has E|y|^2 <= n sigma_hat^2 and turn >= 0, and an answer
+//! that strong guidance pushed off has not.
 
 use super::Direction;
 use crate::formula::{Formula, Point};
-use crate::measure::Measured;
+use crate::measure::{Measured, Sums};
+use crate::moments::{Moments, totals};
 use crate::real::Real;
 
-/// The factors of one step.
+/// What stands for the spread of the image in the noise that is to be expected: this part of the answer's own.
+const SPREAD: f64 = 1.0 / 2.5;
+
+/// The numbers of one step, for all images.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Lead<T> {
-    p: f64,
-    guard: f64,
-    /// How far ahead.
-    ahead: T,
-    /// What the guard leaves of that.
-    left: T,
-    /// Factor of the old history in the new one.
-    keep: T,
-    /// Factor of the answer in the new history.
-    add: T,
+pub struct Lead {
+    /// How far ahead where all is trusted.
+    pub p: f64,
+    /// How much of the history survives the step.
+    pub k: f64,
+    /// How far at most, in standard deviations of the answer; 0: everything is trusted.
+    pub guard: f64,
+    /// The level at which the model answered.
+    pub sigma_hat: f64,
+    /// Whether the model is a flow-matching one.
+    pub flow: bool,
 }
 
-impl<T: Real> Lead<T> {
-    /// The factors for a step that leads by `p` and keeps `k` of its history.
-    #[must_use]
-    pub fn new(p: f64, k: f64, guard: f64) -> Self {
-        Self { p, guard, ahead: T::of(p), left: T::one(), keep: T::of(k), add: T::of(1.0 - k) }
-    }
-
-    /// Whether the guard can shorten the step's lead.
+impl Lead {
+    /// Whether it depends on what is seen of the image.
     #[must_use]
     pub fn is_guarded(&self) -> bool {
         self.p > 0.0 && self.guard > 0.0
     }
 
-    /// The same for an image with these measures.
-    #[must_use]
-    pub(crate) fn guarded(self, measured: &Measured) -> Self {
-        let (limit, size) = (self.guard * measured.std(), self.p * measured.distance());
-        if size > limit { Self { left: T::of(limit / size), ..self } } else { self }
+    /// The factor of the clean image in what the model sees.
+    fn clean(&self) -> f64 {
+        if self.flow { (1.0 - self.sigma_hat).max(0.0) } else { 1.0 }
+    }
+
+    /// Measures at most a block of one image.
+    pub(crate) fn measure<T: Real>(&self, x: &[T], denoised: &[T], history: &[T]) -> Measured {
+        let clean = T::of(self.clean());
+        let first = denoised.first().copied().unwrap_or_else(T::zero);
+        let [sum, squares, change, rest, product] = totals(
+            [x, denoised, history],
+            #[inline(always)]
+            move |[x, denoised, history]| {
+                let (value, change, rest) = (denoised - first, denoised - history, x - clean * denoised);
+                [value, value * value, change * change, rest * rest, change * rest]
+            },
+        );
+        Measured {
+            values: Moments::around(first.wide(), denoised.len(), sum, squares),
+            sums: Sums { change, rest, product },
+        }
+    }
+
+    /// How much of the answer's change is added to it: `s`.
+    fn share(&self, measured: &Measured) -> f64 {
+        let Measured { values, sums } = measured;
+        let (count, std) = (values.count(), values.std());
+        let clean = self.clean();
+        let expected = self.sigma_hat.hypot(clean * std * SPREAD);
+        let trust = (2.0 - (sums.rest / count).sqrt() / expected).clamp(-1.0, 1.0);
+        let share = if trust > 0.0 {
+            let turn = if clean > 0.0 { sums.product / (clean * sums.change) } else { 0.0 };
+            let limit = self.guard * std / (self.p * (sums.change / count).sqrt());
+            self.p * trust * limit.min(1.0) * (1.0 + turn / 2.0).clamp(0.5, 1.0)
+        } else {
+            self.p * trust
+        };
+        if share.is_finite() { share } else { 0.0 }
+    }
+
+    /// The direction for an image, which was measured if the lead is guarded.
+    pub(crate) fn ahead<T: Real>(&self, measured: Option<&Measured>) -> Ahead<T> {
+        let share = measured.filter(|_| self.is_guarded()).map_or(self.p, |measured| self.share(measured));
+        Ahead { share: T::of(share), keep: T::of(self.k), add: T::of(1.0 - self.k) }
     }
 }
 
-impl<T: Real> Direction<T> for Lead<T> {
+/// The factors for one image.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) struct Ahead<T> {
+    /// Of the answer's change in what is ahead of it.
+    share: T,
+    /// Of the old history in the new one.
+    keep: T,
+    /// Of the answer in the new history.
+    add: T,
+}
+
+impl<T: Real> Direction<T> for Ahead<T> {
     #[inline(always)]
     fn derivative<F: Formula<T>>(self, form: F, point: Point<T>, history: T, sigma_hat: T) -> (T, T) {
-        let denoised = point.denoised;
-        let e = self.ahead * (denoised - history) * self.left;
-        let m = form.derivative(Point { denoised: denoised + e, ..point }, sigma_hat);
-        (m, self.keep * history + self.add * denoised)
+        let e = self.share * (point.denoised - history);
+        let m = form.derivative(Point { denoised: point.denoised + e, ..point }, sigma_hat);
+        (m, self.keep * history + self.add * point.denoised)
     }
 }

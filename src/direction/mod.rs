@@ -6,6 +6,7 @@ mod options;
 mod plain;
 
 pub use classic::{Classic, Sign};
+pub(crate) use lead::Ahead;
 pub use lead::Lead;
 pub use options::{HistoryInit, MomentumMode, MomentumOptions, MomentumSign};
 pub(crate) use plain::Plain;
@@ -40,7 +41,7 @@ pub enum Directed<T> {
     /// That of the original, for each image or one for all.
     Classic(Vec<Classic<T>>),
     /// The denoised image ahead of the history; how far, is measured.
-    Lead(Lead<T>),
+    Lead(Lead),
 }
 
 /// What the direction of a step depends on.
@@ -52,6 +53,10 @@ pub struct Present<'a> {
     pub steps: usize,
     /// Whether the step ends at sigma 0.
     pub ends_at_zero: bool,
+    /// The level at which the model answered.
+    pub sigma_hat: f64,
+    /// Whether the model is a flow-matching one.
+    pub flow: bool,
     /// Whether any step of the run has momentum.
     pub acts: bool,
     /// Whether there is a history.
@@ -64,13 +69,13 @@ impl MomentumOptions {
     /// The direction of a step.
     #[must_use]
     pub fn direction<T: Real>(&self, present: Present<'_>) -> Directed<T> {
-        let Present { step, steps, ends_at_zero, acts, has_history, seeds } = present;
+        let Present { step, steps, ends_at_zero, sigma_hat, flow, acts, has_history, seeds } = present;
         let (momentum, momentum_hist) = (self.at(step, steps), self.momentum_hist.at(step));
         match self.momentum_mode {
             MomentumMode::Lead if acts => {
                 let p = if has_history && !ends_at_zero { 1.0 - momentum } else { 0.0 };
-                let keep = if has_history { momentum_hist } else { 0.0 };
-                Directed::Lead(Lead::new(p, keep, self.lead_guard))
+                let k = if has_history { momentum_hist } else { 0.0 };
+                Directed::Lead(Lead { p, k, guard: self.lead_guard, sigma_hat, flow })
             }
             MomentumMode::Classic if momentum < 1.0 => {
                 let classic = |sign| {
@@ -98,19 +103,22 @@ impl<T: Real> Directed<T> {
         !matches!(self, Self::Plain)
     }
 
-    /// Whether the answer and its distance to the history must be measured first.
+    /// What must measure the images first, if anything.
     #[must_use]
-    pub fn measures(&self) -> bool {
-        matches!(self, Self::Lead(lead) if lead.is_guarded())
+    pub fn guarded(&self) -> Option<&Lead> {
+        match self {
+            Self::Lead(lead) if lead.is_guarded() => Some(lead),
+            _ => None,
+        }
     }
 
-    /// The same for one image, whose answer and its distance to the history may be measured.
+    /// The same for one image, which was measured if that is needed.
     #[must_use]
     pub(crate) fn of_image(&self, image: usize, measured: Option<&Measured>) -> OfImage<T> {
         match self {
             Self::Plain => OfImage::Plain,
             Self::Classic(factors) => OfImage::Classic(factors[image % factors.len()]),
-            Self::Lead(lead) => OfImage::Lead(measured.map_or(*lead, |measured| lead.guarded(measured))),
+            Self::Lead(lead) => OfImage::Lead(lead.ahead(measured)),
         }
     }
 }
@@ -123,5 +131,5 @@ pub(crate) enum OfImage<T> {
     /// That of the original.
     Classic(Classic<T>),
     /// The denoised image ahead of the history.
-    Lead(Lead<T>),
+    Lead(Ahead<T>),
 }

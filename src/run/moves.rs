@@ -77,7 +77,7 @@ impl<T: Real, A> Run<T, A> {
                 self.compute(storage, &step, noise, true)
             }
             Move::Step { form, sigma_hat, sigma_to, rescale, noise: added } => {
-                let direction = self.direction();
+                let direction = self.direction(sigma_hat);
                 let begins = direction.uses_history();
                 let step = Step {
                     advance: moving(form, sigma_hat, sigma_to, direction),
@@ -95,12 +95,14 @@ impl<T: Real, A> Run<T, A> {
         }
     }
 
-    fn direction(&self) -> Directed<T> {
+    fn direction(&self, sigma_hat: T) -> Directed<T> {
         let step = self.step();
         self.config.momentum.direction(Present {
             step,
             steps: self.program.steps(),
             ends_at_zero: self.levels()[step + 1] == T::zero(),
+            sigma_hat: sigma_hat.wide(),
+            flow: self.config.solver.flow,
             acts: self.acts,
             has_history: self.has_history,
             seeds: &self.seeds,

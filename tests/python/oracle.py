@@ -111,23 +111,36 @@ def correct_batch(d, h, momentum, momentum_hist, signs):
     return np.stack([m for m, _ in pairs]), np.stack([new for _, new in pairs])
 
 
-def lead(denoised, h, momentum, momentum_hist, guard, is_last):
+def lead(x, denoised, h, sigma_hat, config, step, is_last, momentum):
     """The answer ahead of its history, and the next history; `h` None means that there is none yet."""
     t = denoised.dtype.type
     if h is None:
         return denoised, denoised
     p = 0.0 if is_last else 1 - momentum
-    e = t(p) * (denoised - h)
-    if guard > 0 and p > 0:
-        axes = tuple(range(1, denoised.ndim))
-        wide = denoised.astype(np.float64)
-        size = p * np.sqrt(np.square((denoised - h).astype(np.float64)).mean(axes))
-        with np.errstate(divide="ignore", invalid="ignore"):
-            n = wide[0].size
-            limit = guard * np.sqrt(wide.var(axes) * n / np.float64(n - 1))
-            left = np.where(size > limit, limit / size, 1.0)
-        e = e * per_image(left, e)
-    return denoised + e, t(momentum_hist) * h + t(1 - momentum_hist) * denoised
+    shares = np.full(len(x), p)
+    if config.lead_guard > 0 and p > 0:
+        kept = max(0.0, 1 - float(sigma_hat)) if config.flow else 1.0
+        images = zip(x, denoised, h, strict=True)
+        shares = [lead_share(*image, p, config.lead_guard, float(sigma_hat), kept) for image in images]
+    k = at(config.momentum_hist, step)
+    return denoised + per_image(shares, denoised) * (denoised - h), t(k) * h + t(1 - k) * denoised
+
+
+def lead_share(x, denoised, h, p, guard, sigma_hat, kept):
+    """Of one image: how much of the answer's change is added to it."""
+    x, denoised, h = (np.float64(values).ravel() for values in (x, denoised, h))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        change, rest, std = (
+            denoised - h,
+            x - kept * denoised,
+            np.sqrt(denoised.var() * (n := x.size) / np.float64(n - 1)),
+        )
+        r = np.sqrt(np.square(rest).mean()) / np.hypot(sigma_hat, kept * std / 2.5)
+        share = p * np.clip(2 - r, -1, 1)
+        if share > 0:
+            turn = change @ rest / (kept * (change @ change)) if kept else 0.0
+            share *= np.fmin(1, guard * std / (p * np.sqrt(np.square(change).mean()))) * np.clip(1 + turn / 2, 0.5, 1)
+    return share if np.isfinite(share) else 0.0
 
 
 def signs_at(config, seeds, step):
@@ -302,7 +315,7 @@ def run(denoise, x, sigmas, config, *, reference=None, noise=None, history=None)
             continue
         moved, m, hist = move.plain, move.derivative, at(config.momentum_hist, i)
         if leads:
-            ahead, h = lead(move.denoised, h, momentum, hist, config.lead_guard, sigmas[i + 1] == 0)
+            ahead, h = lead(x, move.denoised, h, move.sigma_hat, config, i, sigmas[i + 1] == 0, momentum)
             m = (x - ahead) / move.sigma_hat
             moved = x + m * (move.sigma_to - move.sigma_hat)
         elif momentum != 1 and config.momentum_mode == "classic":

@@ -104,6 +104,11 @@ def test_a_flow_schedule_above_1_is_refused():
         sample_it([14.0, 1.0, 0.0], SonarConfig(flow=True))
 
 
+def test_a_schedule_of_more_steps_than_can_be_made_is_refused_before_its_stages_fill_the_memory():
+    with pytest.raises(ScheduleError, match="has 1000001 steps; at most 1000000 can be made"):
+        sample_it(np.linspace(9, 1, 1_000_002), EULER_A)
+
+
 @pytest.mark.parametrize("sampler", SAMPLERS)
 @pytest.mark.parametrize("sigmas", [[1e-60, 1e-61], [1e60, 1e59]])
 def test_a_schedule_that_float32_cannot_hold_is_refused(sampler, sigmas):

@@ -193,7 +193,7 @@ def test_ctrl_c_in_mid_run_is_a_keyboard_interrupt(interruptible):
     script = COMMON + textwrap.dedent("""
         print("ready", flush=True)
         try:
-            run(model=np.multiply, sigmas=np.linspace(9, 1, 50_000_000))
+            run(model=np.multiply, sigmas=np.linspace(9, 1, 1_000_001))
         except KeyboardInterrupt:
             print("interrupted")
     """).replace("model=np.multiply", "model=lambda x, s: np.zeros_like(x)")
