@@ -39,8 +39,8 @@ pub struct Lead {
     pub guard: f64,
     /// The level at which the model answered.
     pub sigma_hat: f64,
-    /// Whether the model is a flow-matching one.
-    pub flow: bool,
+    /// The factor of the clean image in what it saw.
+    pub clean: f64,
 }
 
 impl Lead {
@@ -50,14 +50,9 @@ impl Lead {
         self.p > 0.0 && self.guard > 0.0
     }
 
-    /// The factor of the clean image in what the model sees.
-    fn clean(&self) -> f64 {
-        if self.flow { (1.0 - self.sigma_hat).max(0.0) } else { 1.0 }
-    }
-
     /// Measures at most a block of one image.
     pub(crate) fn measure<T: Real>(&self, x: &[T], denoised: &[T], history: &[T]) -> Measured {
-        let clean = T::of(self.clean());
+        let clean = T::of(self.clean);
         let first = denoised.first().copied().unwrap_or_else(T::zero);
         let [sum, squares, change, rest, product] = totals(
             [x, denoised, history],
@@ -77,11 +72,10 @@ impl Lead {
     fn share(&self, measured: &Measured) -> f64 {
         let Measured { values, sums } = measured;
         let (count, std) = (values.count(), values.std());
-        let clean = self.clean();
-        let expected = self.sigma_hat.hypot(clean * std * SPREAD);
+        let expected = self.sigma_hat.hypot(self.clean * std * SPREAD);
         let trust = (2.0 - (sums.rest / count).sqrt() / expected).clamp(-1.0, 1.0);
         let share = if trust > 0.0 {
-            let turn = if clean > 0.0 { sums.product / (clean * sums.change) } else { 0.0 };
+            let turn = if self.clean > 0.0 { sums.product / (self.clean * sums.change) } else { 0.0 };
             let limit = self.guard * std / (self.p * (sums.change / count).sqrt());
             self.p * trust * limit.min(1.0) * (1.0 + turn / 2.0).clamp(0.5, 1.0)
         } else {

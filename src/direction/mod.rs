@@ -55,8 +55,8 @@ pub struct Present<'a> {
     pub ends_at_zero: bool,
     /// The level at which the model answered.
     pub sigma_hat: f64,
-    /// Whether the model is a flow-matching one.
-    pub flow: bool,
+    /// The factor of the clean image in what it saw: 1, for a flow model 1 - `sigma_hat`.
+    pub clean: f64,
     /// Whether any step of the run has momentum.
     pub acts: bool,
     /// Whether there is a history.
@@ -69,13 +69,13 @@ impl MomentumOptions {
     /// The direction of a step.
     #[must_use]
     pub fn direction<T: Real>(&self, present: Present<'_>) -> Directed<T> {
-        let Present { step, steps, ends_at_zero, sigma_hat, flow, acts, has_history, seeds } = present;
+        let Present { step, steps, ends_at_zero, sigma_hat, clean, acts, has_history, seeds } = present;
         let (momentum, momentum_hist) = (self.at(step, steps), self.momentum_hist.at(step));
         match self.momentum_mode {
             MomentumMode::Lead if acts => {
                 let p = if has_history && !ends_at_zero { 1.0 - momentum } else { 0.0 };
                 let k = if has_history { momentum_hist } else { 0.0 };
-                Directed::Lead(Lead { p, k, guard: self.lead_guard, sigma_hat, flow })
+                Directed::Lead(Lead { p, k, guard: self.lead_guard, sigma_hat, clean })
             }
             MomentumMode::Classic if momentum < 1.0 => {
                 let classic = |sign| {

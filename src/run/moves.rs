@@ -97,12 +97,13 @@ impl<T: Real, A> Run<T, A> {
 
     fn direction(&self, sigma_hat: T) -> Directed<T> {
         let step = self.step();
+        let sigma_hat = sigma_hat.wide();
         self.config.momentum.direction(Present {
             step,
             steps: self.program.steps(),
             ends_at_zero: self.levels()[step + 1] == T::zero(),
-            sigma_hat: sigma_hat.wide(),
-            flow: self.config.solver.flow,
+            sigma_hat,
+            clean: if self.config.solver.flow { (1.0 - sigma_hat).max(0.0) } else { 1.0 },
             acts: self.acts,
             has_history: self.has_history,
             seeds: &self.seeds,

@@ -202,20 +202,6 @@ def test_a_flow_model_may_begin_with_nothing_but_noise():
     assert np.abs(stepper.momentum_d - 0.9 * X).max() > 1e-3
 
 
-@pytest.mark.parametrize("momentum_hist", [0.0, 0.5])
-def test_it_is_of_second_order_on_an_exact_ode(momentum_hist):
-    """Gaussian images: dx/dsigma = sigma x / (sigma^2 + 1), down to a sigma above 0; p = (1 - k) / 2."""
-    errors = []
-    for steps in (40, 80, 160):
-        sigmas = np.geomspace(10.0, 0.2, steps + 1)
-        config = lead(momentum=1 - (1 - momentum_hist) / 2, momentum_hist=momentum_hist, lead_guard=0.25)
-        x = X * math.sqrt((1 + sigmas[0] ** 2) / np.square(X).mean())
-        out = sample(lambda x, sigma: x / (1 + sigma**2), x, sigmas, config)
-        errors.append(np.abs(out / x - math.sqrt((0.2**2 + 1) / (10.0**2 + 1))).max())
-    orders = np.log2(np.array(errors[:-1]) / errors[1:])
-    assert (orders > 1.8).all(), (errors, orders)
-
-
 @EACH
 def test_a_given_history_is_a_denoised_latent(sampler):
     history = latent(4, dtype=np.float64, scale=1.0)
