@@ -22,9 +22,11 @@ Run = Callable[[], object]
 
 SONAR, TORCH, K_DIFFUSION, COPY = "Sonar", "the same in torch", "k-diffusion without momentum", "copying"
 ONE_THREAD, LINEAR, EULER = "Sonar, one thread", "Sonar, linear guidance", "Sonar, euler guidance"
-SIDES = (SONAR, TORCH, K_DIFFUSION, COPY, ONE_THREAD, LINEAR, EULER)
+LEAD = "Sonar, lead"
+SIDES = (SONAR, TORCH, K_DIFFUSION, COPY, ONE_THREAD, LINEAR, EULER, LEAD)
 
 PLAIN = SonarConfig()
+LEADING = SonarConfig(momentum_mode="lead", momentum=0.5, momentum_hist=0.0)
 GUIDED = {
     side: SonarConfig(ref_method=method, ref_start=0, ref_stop=10_000)
     for side, method in ((LINEAR, "linear"), (EULER, "euler"))
@@ -96,6 +98,7 @@ def sides(case: Case, steps: int, threads: int) -> dict[str, list[Run]]:
         ONE_THREAD: [one_thread],
         LINEAR: [lambda: sonar(GUIDED[LINEAR], reference)],
         EULER: [lambda: sonar(GUIDED[EULER], reference)],
+        LEAD: [lambda: sonar(LEADING)],
     }
 
 
