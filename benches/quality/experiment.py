@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from .distances import METRICS, Yardstick
+from .k_samplers import k_sampling
 from .problems import Problem
-from .samplers import Noise, Sampler, k_sampling
+from .samplers import Noise, Sampler
 from .schedules import HIGHEST, LOWEST, SCHEDULES
 
 SETS = 6  # converged runs; a yardstick is made of all but one

@@ -1,4 +1,4 @@
-"""Lead in plain torch, with its guard's parts to be switched off: what the package computes, and the ablation."""
+"""Lead in plain torch, with parts of its guard to be left out: `src/direction/lead.rs`, for the ablation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def shares(change: Tensor, denoised: Tensor, x: Tensor, sigma: float, momentum: 
 
     1 - momentum, times, with y = x - denoised, per image:
 
-    - trust = 2 - rms(y) / sqrt(sigma^2 + (std(denoised) / 2)^2), within -1 and 1. E|y|^2 is at most n sigma^2 for a
+    - trust = 2 - rms(y) / sqrt(sigma^2 + (std(denoised) / 2.5)^2), within -1 and 1. E|y|^2 is at most n sigma^2 for a
       posterior mean; strong guidance pushes it above. A negative trust is a lag, which damps: without the rest;
     - what clips the term to `guard` deviations of the denoised image;
     - 1 + <change, y> / (2 <change, change>), within 1/2 and 1. The product is above 0 for a posterior mean, whose
@@ -35,7 +35,7 @@ def shares(change: Tensor, denoised: Tensor, x: Tensor, sigma: float, momentum: 
     clipped = clip(change, denoised, momentum, guard)
     rest = (x - denoised).flatten(1).double()
     deviation = denoised.flatten(1).double().std(1)
-    trust = (2 - rms(rest) / (sigma**2 + (deviation / 2) ** 2).sqrt()).clamp(-1, 1)
+    trust = (2 - rms(rest) / (sigma**2 + (deviation / 2.5) ** 2).sqrt()).clamp(-1, 1)
     moved = change.flatten(1).double()
     turn = (moved * rest).sum(1) / moved.square().sum(1).clamp(min=_TINY)
     return torch.where(trust > 0, clipped * trust * (1 + turn / 2).clamp(0.5, 1), full * trust)

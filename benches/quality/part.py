@@ -9,11 +9,14 @@ from pathlib import Path
 
 import torch
 
+from .ablation import ABLATION
 from .comfy_samplers import comfyui
 from .diffusers_samplers import DIFFUSERS
 from .experiment import Case, Converged, Result, Size, measure
+from .k_samplers import EULER, EULER_A, K_DIFFUSION
+from .package_samplers import LEAD, LEAD_ODE
 from .problems import problem
-from .samplers import ABLATION, EULER, EULER_A, K_DIFFUSION, LEAD, LEAD_ODE, Sampler
+from .samplers import Sampler
 
 _ALWAYS = (LEAD, EULER_A, LEAD_ODE, EULER)
 # Files that do not change what is measured.

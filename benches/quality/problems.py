@@ -42,7 +42,7 @@ class Problem(Protocol):
 class NetworkProblem:
     """A trained network and what it was trained on."""
 
-    images = 500
+    images = 200
 
     def __init__(self, name: str) -> None:
         recipe = NETWORKS[name]

@@ -94,7 +94,7 @@ class Summary:
         found = []
         for of in self._by_case.values():
             for metric in METRICS:
-                others = [result for result in of.values() if result.source != "sonar"]
+                others = [result for result in of.values() if result.source not in ("sonar", "ablation")]
                 best = min(others, key=lambda r: distance(r.squared[metric], r.floor[metric]))
                 found.append((ratio(of[sampler], best, metric), best.sampler))
         return found
