@@ -20,6 +20,8 @@ class Preset:
     options: Mapping[str, Any]
 
 
+LEAD = "Lead"
+
 PRESETS: Mapping[str, Preset] = {
     "Classic": Preset(
         "A near relative of the picture: the look of the original Sonar.", {"momentum": 0.95, "momentum_hist": 0.75}
@@ -36,6 +38,10 @@ PRESETS: Mapping[str, Preset] = {
     "Wild": Preset(
         "Something else altogether: the first noise goes on pulling.",
         {"momentum": 0.95, "momentum_hist": 0.75, "momentum_hist_init": "rand_init"},
+    ),
+    LEAD: Preset(
+        "The plain picture, nearer to what many steps would make of it; for 5 to 20 steps of Euler a or Euler.",
+        {"momentum_mode": "lead", "momentum": 0.5, "momentum_hist": 0.0},
     ),
 }
 """Name -> preset, in the order in which they are offered."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from sonar_sampler import _core
 from sonar_sampler.errors import UnknownOptionError, shown
+from sonar_sampler.presets import LEAD, PRESETS
 
 if TYPE_CHECKING:
     from sonar_sampler._core import _SamplerName
@@ -156,7 +157,8 @@ class SonarConfig:
         "momentum",
         "Momentum mode",
         "classic: the original's momentum, on the direction of the steps. lead: runs ahead on the denoised image, for "
-        "the picture of more steps; best with Momentum current 0.5 and Momentum history 0.",
+        "the picture of more steps; of second order where 1 - Momentum current is half of 1 - Momentum history, as "
+        "with 0.5 and 0 (the preset Lead) or 0.75 and 0.5.",
         choices=("classic", "lead"),
     )
     lead_guard: float = _option(
@@ -164,7 +166,8 @@ class SonarConfig:
         "number",
         "momentum",
         "Lead guard",
-        "lead: how far it may run ahead in one step, in spreads of the denoised image; 0 sets no limit.",
+        "lead: how far it may run ahead in one step, in spreads of the denoised image, and whether it holds back where "
+        "the model's answer cannot be trusted; 0 for neither.",
         low=0.0,
         high=1.0,
         step=0.01,
@@ -275,6 +278,11 @@ class SonarConfig:
                 raise unknown_option(name, value, list(knobs()))
         return super().__new__(cls)
 
+    @classmethod
+    def lead(cls, **options: Any) -> SonarConfig:
+        """The options of the preset Lead; `options` are further ones, or others in their place."""
+        return cls(**{**PRESETS[LEAD].options, **options})
+
     def __post_init__(self) -> None:
         for name, value in _core.normalize_config(self).items():
             object.__setattr__(self, name, value)
@@ -288,6 +296,11 @@ def knobs() -> Mapping[str, Knob]:
 def default(name: str) -> Any:
     """The default value of an option."""
     return next(option.default for option in fields(SonarConfig) if option.name == name)
+
+
+def unused(mode: str) -> dict[str, Any]:
+    """The options that mean nothing in a `momentum_mode`, with their defaults."""
+    return {name: default(name) for name, knob in knobs().items() if knob.mode not in ("", mode)}
 
 
 def suggest(name: str, known: Sequence[str]) -> str:

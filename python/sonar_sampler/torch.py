@@ -1,7 +1,7 @@
 """The samplers as functions of the k-diffusion shape, for hosts that speak torch.
 
-There is one for each solver, `sample_sonar_<name>`: `sample_sonar_euler`, `sample_sonar_euler_a`, `sample_sonar_heun`
-and so on, made from the solver's row. With momentum 1 each equals k-diffusion's function bit for bit.
+There is one for each sampler that hosts list, `sample_sonar_<name>`: `sample_sonar_euler`, `sample_sonar_euler_a`,
+`sample_sonar_lead` and so on, made from its row. With momentum 1 each equals k-diffusion's function bit for bit.
 
 CPU tensors of float32 and float64 share their memory with the Rust core; a tensor on another device crosses over
 once each way per step. The latent between the steps is float32 for lower precisions, the model sees its own
@@ -24,7 +24,8 @@ from sonar_sampler._core import run_for
 from sonar_sampler.brownian import BrownianNoise
 from sonar_sampler.errors import ConfigError, ScheduleError, shown
 from sonar_sampler.host_noise import HostNoise, NoiseSampler, private_seed
-from sonar_sampler.registry import SOLVERS, Solver, SonarConfig, knobs, unknown_option
+from sonar_sampler.listed import LISTED, Listed
+from sonar_sampler.registry import Solver, SonarConfig, knobs, unknown_option
 from sonar_sampler.tensors import ANSWER, NOISE, Array, Tensor, Tensors
 
 _PREFIX = "sample_sonar_"
@@ -45,7 +46,7 @@ Args:
     disable: True hides the progress bar.
     {options}noise_sampler: called as `noise_sampler(sigma, sigma_next)` when noise is needed. None: with a seed, own
         streams, one per image; without one (`SonarConfig.seed` None), k-diffusion's own draws from torch's generator.
-    config: all other options; `SonarConfig()` if None.
+    config: all other options; `SonarConfig()` if None.{preset}
     reference: latent to pull towards, shaped like x or one image of it, not normalised.
     history: momentum history to start from, shaped like x; overrides `momentum_hist_init`.
     momentum, ...: every option of `SonarConfig` by name; they override those of `config`.
@@ -56,6 +57,8 @@ Returns:
 Raises:
     SonarError: of the kind that fits the mistake.
 """
+_PRESET = """ The options of the preset {} come before its own,
+        unless its `momentum_mode` is "lead" too."""
 _ORIGINALS = {"euler_a": "sample_euler_ancestral", "naive": "sample_euler"}
 
 
@@ -84,12 +87,13 @@ class SampleFunction(Protocol):
 
 
 def sample_function(sampler: str) -> SampleFunction:
-    """The sampling function of a solver: `sample_function("heun")` is `sample_sonar_heun`."""
+    """The sampling function of a sampler of `listed.LISTED`: `sample_function("heun")` is `sample_sonar_heun`."""
     function: SampleFunction = globals()[_PREFIX + sampler]
     return function
 
 
-def _function(name: str, solver: Solver) -> SampleFunction:
+def _function(name: str, listed: Listed) -> SampleFunction:
+    solver = listed.facts
     signature = _signature(solver)
     arguments, positional = frozenset(signature.parameters), _positional(signature)
 
@@ -103,18 +107,19 @@ def _function(name: str, solver: Solver) -> SampleFunction:
         # Hosts give None for what they leave to the config.
         options = {option: given.pop(option) for option in _OPTIONS.intersection(given)}
         options = {option: value for option, value in options.items() if value is not None}
-        return _sample(solver, _configured(given.pop("config", None), name, options), **given)
+        return _sample(solver, _configured(given.pop("config", None), listed, options), **given)
 
     sample.__name__ = sample.__qualname__ = _PREFIX + name
     sample.__module__ = __name__
     sample.__signature__ = signature  # type: ignore[attr-defined]
     sample.__doc__ = _DOC.format(
-        label=solver.label,
-        help=solver.help,
-        original=_ORIGINALS.get(name, f"sample_{name}"),
+        label=listed.label,
+        help=listed.help,
+        original=_ORIGINALS.get(listed.solver, f"sample_{listed.solver}"),
         note=" and a jitter of 1e-5 after every step" if solver.noise == "private" else "",
         calls="once" if solver.calls == 1 else "twice",
         options=f"{', '.join(solver.options)}: override those of `config` where given.\n    " if solver.options else "",
+        preset=_PRESET.format(listed.preset) if listed.preset else "",
     )
     return sample
 
@@ -138,11 +143,12 @@ def _positional(signature: inspect.Signature) -> list[str]:
     return [name for name, argument in signature.parameters.items() if argument.kind is not argument.KEYWORD_ONLY]
 
 
-def _configured(config: SonarConfig | None, sampler: str, given: Mapping[str, Any]) -> SonarConfig:
+def _configured(config: SonarConfig | None, listed: Listed, given: Mapping[str, Any]) -> SonarConfig:
     config = config or SonarConfig()
-    if config.sampler == sampler and not given:
+    given = {**listed.missing(config.momentum_mode), **given}
+    if config.sampler == listed.solver and not given:
         return config
-    return replace(config, **{"sampler": sampler, **given})
+    return replace(config, **{"sampler": listed.solver, **given})
 
 
 def _sample(
@@ -263,7 +269,7 @@ def _schedule(sigmas: Any) -> Tensor:
     return checked
 
 
-_FUNCTIONS = {_PREFIX + name: _function(name, solver) for name, solver in SOLVERS.items()}
+_FUNCTIONS = {_PREFIX + name: _function(name, listed) for name, listed in LISTED.items()}
 globals().update(_FUNCTIONS)
 
 __all__ = ["BrownianNoise", "SampleFunction", "sample_function", *_FUNCTIONS]

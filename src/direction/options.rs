@@ -39,6 +39,16 @@ pub enum MomentumSign {
     Sequence(Vec<Sign>),
 }
 
+impl MomentumSign {
+    fn words(&self) -> String {
+        match self {
+            Self::Always(sign) => sign.name().into(),
+            Self::Rand => "rand".into(),
+            Self::Sequence(signs) => signs.iter().map(|sign| sign.name()).collect::<Vec<_>>().join(", "),
+        }
+    }
+}
+
 impl Value for MomentumSign {
     fn read(plain: &Plain) -> std::result::Result<Self, String> {
         let allowed =
@@ -100,11 +110,7 @@ impl MomentumOptions {
         if self.momentum_mode == MomentumMode::Lead {
             if self.momentum_sign != MomentumSign::Always(Sign::Pos) {
                 let allowed = "must be pos with momentum_mode = lead, which always runs ahead";
-                return Err(Error::config(
-                    "momentum_sign",
-                    format!("{:?}", self.momentum_sign.plain()),
-                    allowed,
-                ));
+                return Err(Error::config("momentum_sign", self.momentum_sign.words(), allowed));
             }
             if self.momentum_hist_init != HistoryInit::Zero {
                 let allowed = "must be zero with momentum_mode = lead, whose history is of denoised latents";

@@ -61,6 +61,27 @@ def test_again_makes_the_same_file(tmp_path, options):
     assert again.read_bytes() == path.read_bytes()
 
 
+@pytest.mark.parametrize("command", ["txt2img", "steps"])
+def test_a_preset_is_its_options_by_name(tmp_path, command):
+    (named,) = made(command, *QUICK, "--preset", "lead", out=tmp_path / "a")
+    by_hand = ["--momentum-mode", "lead", "--momentum", "0.5", "--momentum-hist", "0"]
+    (asked,) = made(command, *QUICK, *by_hand, out=tmp_path / "b")
+    assert named.read_bytes() == asked.read_bytes()
+    assert named.read_bytes() != made(command, *QUICK, out=tmp_path / "c")[0].read_bytes()
+    (own,) = made(command, *QUICK, "--momentum", "0.7", "--preset", "Sharper", out=tmp_path / "d")
+    text = opened(own).text["parameters"]
+    assert "Sonar momentum current: 0.7, Sonar momentum history: 0.9, " in text
+    assert "Sonar momentum sign: neg" in text
+
+
+def test_a_preset_leaves_the_lists_of_a_grid_alone(tmp_path):
+    lists = ["--momentum", "0.5:0.75:2", "--momentum-hist", "0"]
+    sheet = next(path for path in made("grid", *QUICK, "--preset", "lead", *lists, out=tmp_path) if "grid" in path.name)
+    text = opened(sheet).text["parameters"]
+    assert 'Sonar momentum current search list: "0.5,0.75"' in text
+    assert "Sonar momentum mode: lead" in text
+
+
 def test_again_needs_no_reference_file(tmp_path):
     reference = tmp_path / "reference.png"
     x, y = np.meshgrid(np.arange(300), np.arange(200))

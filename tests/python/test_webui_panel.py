@@ -65,9 +65,10 @@ def hidden(look):
 
 
 def test_what_does_not_apply_is_hidden(seen):
-    nothing = {"image", "referring", "upscaling", "lists"}
+    nothing = {"image", "referring", "upscaling", "lists", "mode_lead"}
     assert hidden(seen()) == nothing
     assert hidden(seen({"momentum": 1})) == nothing | {"momentum_hist", "moving"}
+    assert hidden(seen({"momentum_mode": "lead"})) == nothing - {"mode_lead"} | {"mode_classic"}
     assert hidden(seen({"ref_source": "Image"})) == nothing - {"image", "referring"}
     assert hidden(seen({"ref_source": "img2img image"})) == nothing - {"referring"}
     assert hidden(seen({"upscale": True})) == nothing - {"upscaling"}
@@ -91,6 +92,9 @@ def test_what_does_not_apply_is_hidden(seen):
         ({"grid": True, "grid_momentum": "0.75:0.95:2", "grid_momentum_hist": "0.5, 0.7, 0.9"}, {},
          "Sonar Euler · grid of 6"),
         ({"grid": True, "grid_momentum": "a:b"}, {}, "Sonar Euler · grid"),
+        ({}, {"sampler": "Sonar Lead"}, "Sonar Lead · Lead, 0.5 / 0"),
+        ({"momentum_mode": "lead", "momentum": 0.6, "momentum_sign": "neg"}, {"sampler": "Sonar Lead"},
+         "Sonar Lead · Custom, 0.6 / 0.75"),
         ({"ref_source": "Image", "upscale": True, "upscale_ratio": 2}, {},
          "Sonar Euler · Classic, 0.95 / 0.75 · reference · upscaled"),
     ],
@@ -102,6 +106,10 @@ def test_the_header_says_what_will_run(seen, values, page, summary):
 def test_what_there_is_to_say(seen):
     assert seen(sampler=OTHER).texts["note"] == f"Sonar has no {OTHER}: Sonar Euler a will run instead."
     assert seen().texts["note"] == ""
+    own = "Sonar Lead brings a momentum of its own; to set it here, choose the preset Lead."
+    assert seen(sampler="Sonar Lead").texts["note"] == own
+    assert seen({"momentum_mode": "lead", "momentum_sign": "neg"}, sampler="Sonar Lead").texts["note"] == ""
+    assert seen({"sampler": "Lead"}).texts["note"] == own
     grid = {"grid": True, "grid_momentum": "0.75:0.95:2", "grid_momentum_hist": "0.5, 0.7, 0.9"}
     assert seen(grid).texts["cells"] == "2 x 3 = 6 images and a sheet"
     assert "Momentum current search list = &#x27;a:b&#x27;" in seen({**grid, "grid_momentum": "a:b"}).texts["cells"]

@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageDraw
 
-from sonar_sampler.registry import SAMPLERS
+from sonar_sampler.listed import LISTED
 
 GUIDE = (Path(__file__).parents[2] / "docs" / "webui.md").read_text()
 FORMS = ["Script dropdown", "Accordion with Enable"]
-SONAR = tuple(f"Sonar {label}" for label in SAMPLERS.values())
+SONAR = tuple(f"Sonar {listed.label}" for listed in LISTED.values())
 OTHER = "LMS"
 """A sampler of every webui that Sonar does not have."""
 JOB = {"prompt": "a cat", "seed": 1, "steps": 5, "width": 64, "height": 64, "cfg_scale": 5, "sampler_name": "Euler a"}
@@ -25,6 +25,8 @@ LABELS = {
     "momentum_hist_init": "Momentum history init",
     "momentum_start": "Momentum start",
     "momentum_stop": "Momentum stop",
+    "momentum_mode": "Momentum mode",
+    "lead_guard": "Lead guard",
     "ref_source": "Reference",
     "ref_image": "Reference image",
     "ref_method": "Reference method",

@@ -199,6 +199,13 @@ def test_what_does_not_apply_is_hidden(page):
         page.expect_shown(name, False)
     page.number(page.id("momentum"), 0.9)
     page.expect_shown("momentum_sign")
+    page.expect_shown("lead_guard", False)
+    page.choose("preset", "Lead")
+    page.expect_shown("lead_guard")
+    for name in ("momentum_sign", "momentum_hist_init"):
+        page.expect_shown(name, False)
+    page.choose("momentum_mode", "classic")
+    page.expect_shown("momentum_sign")
     page.open_tab("reference")
     page.expect_shown("ref_factor", False)
     page.choose("ref_source", "Image")
@@ -226,7 +233,8 @@ def test_each_control_teaches(page):
     silent = []
     for name in ("preset", "sampler",
                  "momentum", "momentum_hist", "momentum_sign", "momentum_hist_init", "momentum_start",
-                 "momentum_stop", "ref_source", "ref_method", "ref_factor", "ref_start", "ref_stop", "hires", "upscale",
+                 "momentum_stop", "momentum_mode", "lead_guard", "ref_source", "ref_method", "ref_factor", "ref_start",
+                 "ref_stop", "hires", "upscale",
                  "upscaler", "upscale_ratio", "upscale_width", "upscale_height"):  # fmt: skip
         block = page.at(page.id(name))
         titles = block.evaluate(

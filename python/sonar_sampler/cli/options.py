@@ -16,6 +16,7 @@ from sonar_sampler.cli.job import CFG_SCALE, STEPS, Job
 from sonar_sampler.cli.reference import open_reference
 from sonar_sampler.cli.report import Report
 from sonar_sampler.cli.values import is_position, read_option, visible_knobs, write_option
+from sonar_sampler.presets import PRESETS
 from sonar_sampler.toy import SCHEDULES, ToyModel
 
 Command = TypeVar("Command", bound=Callable[..., Any])
@@ -41,9 +42,28 @@ def sampler_options(*skipped: str) -> Callable[[Command], Command]:
                 shell_complete=_completion(knob.choices),
             )
             command = option(command)
-        return command
+        return preset_option(*skipped)(command)
 
     return decorate
+
+
+def preset_option(*skipped: str) -> Callable[[Command], Command]:
+    """Adds the option that sets the momentum by the name of a preset; not the skipped knobs."""
+
+    def choose(context: click.Context, _option: click.Parameter, name: str | None) -> None:
+        if name is not None:
+            # As defaults: what is given by name wins.
+            texts = {knob: write_option(knob, value) for knob, value in PRESETS[name].options.items()}
+            context.default_map = {knob: text for knob, text in texts.items() if knob not in skipped}
+
+    return click.option(
+        "--preset",
+        type=click.Choice(list(PRESETS), case_sensitive=False),
+        is_eager=True,
+        expose_value=False,
+        callback=choose,
+        help="Momentum by a name. " + " ".join(f"{name}: {preset.help}" for name, preset in PRESETS.items()),
+    )
 
 
 def picture_options(command: Command) -> Command:

@@ -53,9 +53,9 @@ def parameters(recipe: Recipe) -> dict[str, str]:
         "Seed": str(job.config.seed),
         "Model": MODEL,
     }
+    unused = {"sampler", *recipe.searched, *registry.unused(job.config.momentum_mode)}
     for name in visible_knobs():
-        unused = name == "sampler" or name in recipe.searched or (job.reference is None and name.startswith("ref_"))
-        if not unused:
+        if name not in unused and (job.reference is not None or not name.startswith("ref_")):
             text[_label(name)] = write_option(name, getattr(job.config, name))
     if recipe.sheet:
         text[_SHEET] = recipe.sheet

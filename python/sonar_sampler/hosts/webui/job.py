@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,7 +21,8 @@ from sonar_sampler.hosts.webui.options import (
     preset_values,
 )
 from sonar_sampler.hosts.webui.upscale import Upscale
-from sonar_sampler.registry import SonarConfig
+from sonar_sampler.listed import LISTED
+from sonar_sampler.registry import SonarConfig, unused
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,17 +51,31 @@ class Job:
         """The same without momentum and reference."""
         return replace(self, config=replace(self.config, momentum=1.0), ref_source=REF_OFF, ref_image=None)
 
+    def of_sampler(self, name: str | None) -> Job:
+        """The same with the options that a sampler adds, by its name in the webui."""
+        return replace(self, config=replace(self.config, **_of_sampler(name, self.config.momentum_mode)))
 
-def read(given: Mapping[str, Any]) -> Job:
-    """The job that some options by name make; the others are those of a preset, if one is given, and of the Settings.
+
+def read(given: Mapping[str, Any], shown: Mapping[str, Any] | None = None, page_sampler: str | None = None) -> Job:
+    """The job that some options by name make.
+
+    Those that nobody names are those of a preset, if one is given, of the sampler, if it has any, and of the Settings.
+
+    Args:
+        given: what a request or an axis names, by name.
+        shown: what a panel shows; `given` comes before it, and so do the options of a sampler such as Sonar Lead,
+            unless the panel's Momentum mode is that of the sampler.
+        page_sampler: the sampler of the page, by its name in the webui.
 
     Raises:
         ConfigError: with the option, its value and what is allowed.
     """
     if "preset" in given:
         given = {**preset_values(check("preset", given["preset"])), **given}
-    checked = {name: check(name, value) for name, value in given.items()}
+    checked = {name: check(name, value) for name, value in {**(shown or {}), **given}.items()}
     values = {name: checked[name] if name in checked else settings.checked(name) for name in OPTIONS}
+    name = page_sampler if values["sampler"] == AS_SELECTED else sampler_name(values["sampler"])
+    values = acting(values, name, given)
     values["ref_image"] = reference.decode(values["ref_image"])
     if values["ref_image"] is not None and "ref_source" not in given:
         values["ref_source"] = REF_IMAGE
@@ -77,10 +92,26 @@ def read(given: Mapping[str, Any]) -> Job:
     )
 
 
+def acting(values: Mapping[str, Any], sampler: str | None, given: Container[str] = ()) -> dict[str, Any]:
+    """The options that act: those that a sampler adds, and nothing that its mode of momentum does not use.
+
+    Args:
+        values: every option by name.
+        sampler: the sampler that runs, by its name in the webui.
+        given: the options that stay as they are; with `momentum_mode`, the sampler adds nothing.
+    """
+    mode = values["momentum_mode"]
+    added = {} if "momentum_mode" in given else _of_sampler(sampler, mode)
+    changed = {**unused(added.get("momentum_mode", mode)), **added}
+    return {**values, **{name: value for name, value in changed.items() if name not in given}}
+
+
 def of(p: Any) -> Job:
     """The options of the host's job p: what the script stored, else the axes and the Settings page."""
     job: Job | None = getattr(p, "sonar", None)
-    return read(getattr(p, "sonar_axes", None) or {}) if job is None else job
+    if job is None:
+        return read(getattr(p, "sonar_axes", None) or {}, page_sampler=getattr(p, "sampler_name", None))
+    return job
 
 
 def _config(values: Mapping[str, Any], given: Mapping[str, Any]) -> SonarConfig:
@@ -89,6 +120,11 @@ def _config(values: Mapping[str, Any], given: Mapping[str, Any]) -> SonarConfig:
     except ConfigError as error:
         name = str(error).partition(" = ")[0]
         raise settings.blamed(error) if name in OPTIONS and name not in given else error from None
+
+
+def _of_sampler(name: str | None, mode: str) -> Mapping[str, Any]:
+    listed = next((LISTED[METHODS[label]] for label in METHODS if sampler_name(label) == name), None)
+    return {} if listed is None else listed.missing(mode)
 
 
 def sampler_name(label: str) -> str:

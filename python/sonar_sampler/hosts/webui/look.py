@@ -9,9 +9,11 @@ from typing import Any
 
 from sonar_sampler.errors import ConfigError, SonarError
 from sonar_sampler.hosts.webui.grid import Grid
+from sonar_sampler.hosts.webui.job import acting
 from sonar_sampler.hosts.webui.options import (
     AS_SELECTED,
     CUSTOM,
+    MODES,
     REF_IMAGE,
     REF_OFF,
     preset_of,
@@ -19,7 +21,7 @@ from sonar_sampler.hosts.webui.options import (
 from sonar_sampler.hosts.webui.reference import digest
 from sonar_sampler.hosts.webui.refusal import labelled
 from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, replacement
-from sonar_sampler.presets import PRESETS
+from sonar_sampler.presets import LEAD, PRESETS
 
 
 @dataclass(frozen=True)
@@ -54,6 +56,7 @@ def look(values: Mapping[str, Any], host: Host, expected: str = "") -> Look:
         host: the controls around the panel.
         expected: the hash of the reference that a pasted text was made with.
     """
+    values = acting(values, None)
     grid = bool(values["grid"])
     lists = {name: grid and bool(str(values[f"grid_{name}"]).strip()) for name in ("momentum", "momentum_hist")}
     moving = lists["momentum"] or values["momentum"] != 1
@@ -67,6 +70,7 @@ def look(values: Mapping[str, Any], host: Host, expected: str = "") -> Look:
         "hires": host.hires is not False,
         "upscaling": bool(values["upscale"]),
         "lists": grid,
+        **{f"mode_{mode}": mode == values["momentum_mode"] for mode in MODES},
     }
     preset = preset_of(values)
     cells = _cells(values) if grid else ""
@@ -78,14 +82,15 @@ def look(values: Mapping[str, Any], host: Host, expected: str = "") -> Look:
         "grid": f"Grid search: {cells}" if cells else "",
         "cells": cells,
     }
-    return Look(visible, {"summary": _summary(values, host, preset), **texts}, preset)
+    return Look(visible, {"summary": _summary(values, host), **texts}, preset)
 
 
-def _summary(values: Mapping[str, Any], host: Host, preset: str) -> str:
+def _summary(values: Mapping[str, Any], host: Host) -> str:
     """One line that says that Sonar is on, and how."""
     if not values.get("enable", True):
         return ""
     runs, missing = _sampler(values, host)
+    values = acting(values, runs)
     said = [f"{runs} instead of {missing}" if missing else runs] if runs else []
     if values["grid"]:
         try:
@@ -95,7 +100,7 @@ def _summary(values: Mapping[str, Any], host: Host, preset: str) -> str:
     elif values["momentum"] == 1:
         said.append("no momentum")
     else:
-        said.append(f"{preset}, {_short(values['momentum'])} / {_short(values['momentum_hist'])}")
+        said.append(f"{preset_of(values)}, {_short(values['momentum'])} / {_short(values['momentum_hist'])}")
     if values["ref_source"] != REF_OFF:
         said.append("reference")
     if values["upscale"] and not _upscaling(values):
@@ -122,7 +127,11 @@ def _sampler(values: Mapping[str, Any], host: Host) -> tuple[str | None, str | N
 
 def _note(values: Mapping[str, Any], host: Host) -> str:
     runs, missing = _sampler(values, host)
-    return escape(f"Sonar has no {missing}: {runs} will run instead.") if missing else ""
+    if missing:
+        return escape(f"Sonar has no {missing}: {runs} will run instead.")
+    if acting(values, runs) != values:
+        return escape(f"{runs} brings a momentum of its own; to set it here, choose the preset {LEAD}.")
+    return ""
 
 
 def _reference(values: Mapping[str, Any], expected: str) -> str:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from sonar_sampler.errors import ConfigError, UnknownOptionError
+from sonar_sampler.listed import LISTED
 from sonar_sampler.presets import PRESETS
-from sonar_sampler.registry import SAMPLERS, Knob, default, knobs, suggest
+from sonar_sampler.registry import Knob, default, knobs, suggest
 from sonar_sampler.steps import parse_step
 
 AS_SELECTED = "As selected above"
-METHODS = {label: name for name, label in SAMPLERS.items()}
-"""Label of a sampler in the webui -> its name in the core."""
+METHODS = {listed.label: name for name, listed in LISTED.items()}
+"""Label of a sampler in the webui -> its name in `LISTED`."""
 
 REF_OFF, REF_IMAGE, REF_INIT = "Off", "Image", "img2img image"
 CUSTOM = "Custom"
@@ -161,9 +162,13 @@ CORE = tuple(name for name in OPTIONS if name in knobs() and name != "sampler")
 """The options that go into `SonarConfig` as they are."""
 
 
-def of_group(group: str) -> list[str]:
-    """The names of a group's options."""
-    return [name for name, option in OPTIONS.items() if option.knob.group == group]
+MODES = OPTIONS["momentum_mode"].knob.choices
+"""The modes of momentum."""
+
+
+def of_group(group: str, mode: str | None = None) -> list[str]:
+    """The names of a group's options: all, or those that one mode of momentum alone uses ("" for those that all do)."""
+    return [name for name, option in OPTIONS.items() if option.knob.group == group and mode in (None, option.knob.mode)]
 
 
 def arguments(dropdown: bool) -> list[str]:

@@ -18,6 +18,7 @@ from sonar_sampler.hosts.webui import infotext, settings, upscale
 from sonar_sampler.hosts.webui.look import Host, look
 from sonar_sampler.hosts.webui.options import (
     GROUPS,
+    MODES,
     OPTIONS,
     REF_IMAGE,
     REF_OFF,
@@ -135,7 +136,10 @@ class Panel:
     def _lay_out_momentum(self) -> None:
         self._add("sampler")
         with self._group("moving"):
-            self._pairs(name for name in of_group("momentum") if name not in ("sampler", *_SLIDERS))
+            self._pairs(name for name in of_group("momentum", mode="") if name not in ("sampler", *_SLIDERS))
+            for mode in MODES:
+                with self._group(f"mode_{mode}"):
+                    self._pairs(of_group("momentum", mode))
 
     def _lay_out_reference(self) -> None:
         choices = OPTIONS["ref_source"].knob.choices

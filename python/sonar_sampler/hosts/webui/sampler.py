@@ -11,18 +11,19 @@ from sonar_sampler.hosts.webui import infotext, reference, sampling
 from sonar_sampler.hosts.webui import job as jobs
 from sonar_sampler.hosts.webui.options import METHODS, REF_IMAGE, REF_INIT
 from sonar_sampler.hosts.webui.refusal import refusing
-from sonar_sampler.registry import SAMPLERS, default
+from sonar_sampler.listed import LISTED
+from sonar_sampler.registry import default
 
 # Options of the host's `SamplerData` for solvers that the host has not itself, by the core's name.
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {"naive": {"uses_ensd": True}}
 
 NAMES: Mapping[str, str] = {jobs.sampler_name(label): name for label, name in METHODS.items()}
-"""Name in the host's lists -> the core's name."""
+"""Name in the host's lists -> its name in `LISTED`."""
 
-DEFAULT = next(name for name, solver in NAMES.items() if solver == default("sampler"))
+DEFAULT = next(name for name, listed in NAMES.items() if listed == default("sampler"))
 """The sampler that stands in for one that Sonar does not have."""
 
-_FUNCTIONS = {name: sampling.function(solver) for name, solver in NAMES.items()}
+_FUNCTIONS = {name: sampling.function(listed) for name, listed in NAMES.items()}
 
 
 def replacement(name: str) -> str | None:
@@ -58,8 +59,8 @@ def begin(p: Any, x: Any, initial: Any) -> None:
     """
     job = jobs.of(p)
     infotext.write(p, job)
-    if getattr(p, "is_hr_pass", False) and not job.hires:
-        job = job.plain()
+    if getattr(p, "is_hr_pass", False):
+        job = job.of_sampler(getattr(p, "hr_sampler_name", None)) if job.hires else job.plain()
     latent = None
     if job.ref_source == REF_IMAGE and job.ref_image is not None:
         latent = reference.latent(p, job.ref_image, x)
@@ -72,9 +73,8 @@ def register() -> None:
     """Puts the samplers into the host's lists, in place of those that an earlier load left there."""
     _remove()
     for name, function in _FUNCTIONS.items():
-        solver = NAMES[name]
-        options, settings = _of_host(solver)
-        data = sd_samplers_common.SamplerData(name, _constructor(function), [f"sonar_{solver}"], options)
+        options, settings = _of_host(LISTED[NAMES[name]].solver)
+        data = sd_samplers_common.SamplerData(name, _constructor(function), [f"sonar_{NAMES[name]}"], options)
         sd_samplers.all_samplers.append(data)
         sd_samplers.all_samplers_map[name] = data
         # Keyed by the callable: that is what the host looks up.
@@ -92,7 +92,7 @@ def unregister() -> None:
 def _of_host(solver: str) -> tuple[dict[str, Any], list[str]]:
     """What the host has for its own sampler of that label: its options, and the settings that it passes."""
     for label, function, _aliases, options in getattr(sd_samplers_kdiffusion, "samplers_k_diffusion", []):
-        if label == SAMPLERS[solver]:
+        if label == LISTED[solver].label:
             return dict(options), list(sd_samplers_kdiffusion.sampler_extra_params.get(function, []))
     return dict(_OPTIONS.get(solver, {})), []
 

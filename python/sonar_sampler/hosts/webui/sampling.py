@@ -19,7 +19,7 @@ from sonar_sampler import SonarConfig
 from sonar_sampler import torch as sonar
 from sonar_sampler.errors import NumericError
 from sonar_sampler.hosts.webui import job as jobs
-from sonar_sampler.registry import SAMPLERS
+from sonar_sampler.listed import LISTED
 
 Tensor = torch.Tensor
 NoiseSampler = Callable[[Tensor, Tensor], Tensor]
@@ -33,19 +33,20 @@ class Pass:
     reference: Tensor | None = None
 
 
-def function(solver: str) -> Callable[..., Tensor]:
-    """The sampling function of a solver for the host.
+def function(name: str) -> Callable[..., Tensor]:
+    """The sampling function of a sampler for the host.
 
-    Its signature is that of `sonar_sampler.torch.sample_sonar_SOLVER` up to the keyword-only arguments, which come from
-    the job.
+    Its signature is that of its solver's function in `sonar_sampler.torch` up to the keyword-only arguments, which
+    come from the job.
 
     Args:
-        solver: its name in the core.
+        name: its name in `LISTED`.
     """
-    of_torch = sonar.sample_function(solver)
+    # The options that the sampler adds are in the job already.
+    of_torch = sonar.sample_function(LISTED[name].solver)
 
     parameters = inspect.signature(of_torch).parameters
-    names = [name for name, parameter in parameters.items() if parameter.kind is not parameter.KEYWORD_ONLY]
+    names = [key for key, parameter in parameters.items() if parameter.kind is not parameter.KEYWORD_ONLY]
 
     def sample(
         model: Any,
@@ -59,7 +60,9 @@ def function(solver: str) -> Callable[..., Tensor]:
         run = _Run(model, x)
         noise = options.pop("noise_sampler", None) or run.noise
         if run.config.flow and options.get("s_churn"):
-            run.tell(f"Sonar {SAMPLERS[solver]}: Sigma churn does not fit this model (flow matching) and was left out.")
+            run.tell(
+                f"Sonar {LISTED[name].label}: Sigma churn does not fit this model (flow matching) and was left out."
+            )
             options["s_churn"] = 0.0
         # k-diffusion's functions with churn take a draw at each step, used or not.
         if "s_churn" in names and noise is not None:
@@ -74,8 +77,8 @@ def function(solver: str) -> Callable[..., Tensor]:
         except NumericError:
             return torch.full_like(x, math.nan)
 
-    sample.__signature__ = inspect.Signature([parameters[name] for name in names])  # type: ignore[attr-defined]
-    sample.__name__ = sample.__qualname__ = f"sample_{solver}"
+    sample.__signature__ = inspect.Signature([parameters[key] for key in names])  # type: ignore[attr-defined]
+    sample.__name__ = sample.__qualname__ = f"sample_{name}"
     return sample
 
 

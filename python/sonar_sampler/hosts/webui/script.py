@@ -71,8 +71,8 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
         try:
             # An axis of the X/Y/Z plot is enough to want Sonar; the panel in the dropdown is hidden then.
             axes = getattr(p, "sonar_axes", None) or {}
-            values = getattr(p, "sonar_given", {}) if self.dropdown else self._values(p, args)
-            job = jobs.read({**values, **axes})
+            given, shown = getattr(p, "sonar_given", ({}, {})) if self.dropdown else self._values(p, args)
+            job = jobs.read({**given, **axes}, shown, p.sampler_name)
             if not (self.dropdown or axes or job.values["enable"]):
                 return
             if job.ref_source == REF_INIT and not hasattr(p, "init_images"):
@@ -106,21 +106,19 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
         """Enlarges a finished image."""
         _upscale(p, pp)
 
-    def _values(self, p: Any, args: Sequence[Any]) -> dict[str, Any]:
-        """The options by name, from the page or from a request; those that a request leaves out are not in it."""
+    def _values(self, p: Any, args: Sequence[Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The options by name: what a request names, and what the page shows or a request lists in its order."""
         names = arguments(self.dropdown)
         if args and isinstance(args[0], Mapping):
             values = dict(args[0])
-            if self.dropdown:
-                return values
-            return {"enable": True, **values}
+            return (values if self.dropdown else {"enable": True, **values}), {}
         # A request's script_args replace the script's part of one long list, whatever their number.
         runner = p.scripts
         spare = len(p.script_args) - max(script.args_to for script in runner.scripts)
         if self.dropdown and spare > 0:
             raise ConfigError(f"script_args has {len(names) + spare} values: at most {len(names)} are allowed")
         given = args[: len(names) + min(spare, 0)] if self.dropdown else args
-        return dict(zip(names, given, strict=False))
+        return {}, dict(zip(names, given, strict=False))
 
 
 def join(p: Any) -> None:

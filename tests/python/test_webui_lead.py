@@ -1,0 +1,103 @@
+"""Sonar Lead and Sonar Lead ODE in the webui: the preset Lead by the choice of a sampler."""
+
+import copy
+
+import pytest
+from webui.jobs import FORMS, STRONG
+
+from sonar_sampler.presets import PRESETS
+
+LEAD = PRESETS["Lead"].options
+SOLVERS = {"Sonar Lead": "Sonar Euler a", "Sonar Lead ODE": "Sonar Euler"}
+EACH = pytest.mark.parametrize("name", SOLVERS)
+HIRES = {"enable_hr": True, "hr_scale": 2, "denoising_strength": 0.6}
+
+
+@EACH
+@pytest.mark.parametrize("form", FORMS)
+def test_it_is_its_solver_with_the_preset(host, form, name):
+    host.use(form)
+    led = host.run(sampler_name=name)
+    asked = host.run(sonar=LEAD, sampler_name=SOLVERS[name])
+    assert led.latent.equal(asked.latent)
+    assert not led.latent.equal(host.run(sampler_name=SOLVERS[name]).latent)
+    assert "Sonar momentum current: 0.5, " in led.processed.info
+    assert "Sonar momentum mode: lead" in led.processed.info
+    assert "sign" not in led.processed.info
+
+
+@EACH
+@pytest.mark.parametrize("form", FORMS)
+def test_what_the_panel_shows_counts_if_its_mode_is_lead(host, form, name):
+    host.use(form)
+    preset = host.run(sampler_name=name).latent
+    assert host.run(sonar=STRONG, sampler_name=name).latent.equal(preset)
+    assert host.run(sonar={**STRONG, "sampler": name.removeprefix("Sonar ")}).latent.equal(preset)
+    own = {**LEAD, "momentum": 0.75}
+    shown = host.run(sonar=own, sampler_name=name)
+    assert shown.latent.equal(host.run(sonar=own, sampler_name=SOLVERS[name]).latent)
+    assert not shown.latent.equal(preset)
+    assert "Sonar momentum current: 0.75, " in shown.processed.info
+
+
+def test_what_a_request_names_counts(host):
+    named = host.run(args=[{"momentum": 0.75}], sampler_name="Sonar Lead")
+    assert named.latent.equal(host.run(sonar={**LEAD, "momentum": 0.75}).latent)
+    classic = host.run(args=[{"momentum_mode": "classic"}], sampler_name="Sonar Lead")
+    assert classic.latent.equal(host.run(sonar={}).latent)
+    assert "Sonar momentum mode: classic" in classic.processed.info
+
+
+def test_an_axis_counts(host):
+    axis = host.axes()["[Sonar] Momentum current"]
+    cell = copy.copy(host.make(sampler_name="Sonar Lead"))
+    axis.confirm(cell, [0.75])
+    axis.apply(cell, 0.75, [0.75])
+    info = host.start(cell).info
+    assert "Sonar momentum current: 0.75, " in info
+    assert "Sonar momentum mode: lead" in info
+
+
+def test_a_grid_runs_through_its_pairs(host):
+    lists = {"grid": True, "grid_momentum": "0.5, 0.75", "grid_momentum_hist": "0"}
+    cells = host.run(sonar=lists, sampler_name="Sonar Lead")
+    for latent, momentum in zip(cells.latents, (0.5, 0.75), strict=True):
+        assert latent.equal(host.run(sonar={**LEAD, "momentum": momentum}).latent)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(
+    "fields", [{}, HIRES, {**HIRES, "hr_sampler_name": "Sonar Euler"}], ids=["one", "two", "other"]
+)
+def test_a_pasted_text_makes_the_same_image(host, form, fields):
+    host.use(form)
+    first = host.run(sampler_name="Sonar Lead", **fields)
+    values = host.pasted(first.processed.info)
+    assert (values["Preset"], values["Momentum mode"], values["Momentum current"]) == ("Lead", "lead", 0.5)
+    again = host.run(sonar=LEAD, sampler_name=values["Sampling method"], **fields)
+    assert [one.equal(other) for one, other in zip(first.latents, again.latents, strict=True)]
+    assert again.latent.equal(first.latent)
+
+
+def test_it_may_be_the_sampler_of_the_hires_pass_alone(host):
+    first = host.run(sonar=STRONG, hr_sampler_name="Sonar Lead", **HIRES)
+    plain = host.run(sonar=STRONG, hr_sampler_name="Sonar Euler a", **HIRES)
+    led = host.run(sonar={**STRONG, **LEAD}, hr_sampler_name="Sonar Euler a", **HIRES)
+    assert first.latents[0].equal(plain.latents[0])
+    assert not first.latents[1].equal(plain.latents[1])
+    assert not first.latents[0].equal(led.latents[0])
+    assert "Sonar momentum current: 0.8, " in first.processed.info
+    off = host.run(sonar={**STRONG, "hires": False}, hr_sampler_name="Sonar Lead", **HIRES)
+    none = host.run(sonar={**STRONG, "hires": False}, hr_sampler_name="Euler a", **HIRES)
+    assert off.latents[1].equal(none.latents[1])
+
+
+def test_what_the_panel_hides_in_a_mode_does_not_count(host):
+    hidden = {"momentum_sign": "neg", "momentum_hist_init": "rand_init"}
+    assert host.run(sonar={**LEAD, **hidden}).latent.equal(host.run(sonar=LEAD).latent)
+    assert host.run(sonar={**STRONG, "lead_guard": 0.9}).latent.equal(host.run(sonar=STRONG).latent)
+    assert "momentum_sign = neg: must be pos" in host.refused(args=[{**LEAD, "momentum_sign": "neg"}])
+
+
+def test_a_solver_of_second_order_refuses_it(host):
+    assert "must be classic with sampler = heun" in host.refused(sonar=LEAD, sampler_name="Sonar Heun")
