@@ -8,7 +8,7 @@ export PYO3_PYTHON := $(BIN)/python
 # Small arrays in many tests: threads of other libraries only get in each other's way.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: stubs options demo test webui bench fuzz soak check build clean pictures
+.PHONY: stubs options demo test webui bench quality quality-full fuzz soak check build clean pictures
 
 demo: .venv/demo build
 	$(BIN)/sonar grid "mountains sunset" --seed 7 --momentum 0.6:0.9:3 --momentum-hist 0.5:0.9:3 --out $(OUT)
@@ -50,6 +50,15 @@ options: build
 # How fast it is, beside torch, k-diffusion and the memory: docs/speed.md. The kernels alone: cargo bench.
 bench: .venv/dev build
 	$(BIN)/python benches/bench.py --out $(OUT)
+
+# How near each sampler comes to converged samples at equal model calls: docs/quality.md. Eight samplers; in full every
+# one, ComfyUI's too where COMFYUI_PATH is a checkout of it. SEED makes other problems.
+SEED ?= 2611
+quality: .venv/dev build
+	$(BIN)/python benches/quality/run.py --seed $(SEED) --out $(OUT)/quality
+
+quality-full: .venv/dev build
+	$(BIN)/python benches/quality/run.py --full --seed $(SEED) --out $(OUT)/quality
 
 build:
 	$(BIN)/maturin develop --release --quiet

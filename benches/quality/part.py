@@ -20,7 +20,7 @@ from .samplers import Sampler
 
 _ALWAYS = (LEAD, EULER_A, LEAD_ODE, EULER)
 # Files that do not change what is measured.
-_AFTERWARDS = {"run.py", "report.py", "summary.py", "plots.py", "train.py"}
+_AFTERWARDS = {"run.py", "report.py", "figures.py", "summary.py", "plots.py", "strip.py", "train.py"}
 
 
 @dataclass(frozen=True)

@@ -5,21 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from .experiment import Result
-from .summary import LEAD, LEAD_ODE, PLAIN, PLAIN_ODE, Ratio, Summary, distance, distance_error, geometric_mean, told
+from .summary import LEAD, LEAD_ODE, PLAIN, PLAIN_ODE, Ratio, Summary, geometric_mean, told
 
 MEAN_AT_8, NEVER_ABOVE, AGAINST_BEST = 0.45, 1.05, 1.15
 
 
-def report(results: Sequence[Result], seeds: int) -> str:
+def report(results: Sequence[Result]) -> str:
     """Aims, summaries and every case."""
     summary = Summary(results)
+    seeds = len(next(iter(results[0].squared.values())))
     parts = [
-        f"{seeds} seeds of each case. Distances to the converged samples, floor taken off.",
+        "# Figures\n\nMade by `make quality-full`; [quality.md](quality.md) says what is measured. "
+        f"{seeds} seeds of each case. Distances to the converged samples, floor taken off; ± is one standard error.",
         "## Aims\n\n" + _aims(summary),
         f"## In units of {PLAIN}: geometric mean over all cases, and the worst\n\n" + summary.table(PLAIN),
         f"## In units of {PLAIN_ODE}\n\n" + summary.table(PLAIN_ODE),
         "## Lead in every case\n\n" + _cases(summary),
-        "## Distances\n\n" + _distances(results),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -28,12 +29,12 @@ def _aims(summary: Summary) -> str:
     lines = []
     for name, plain in ((LEAD, PLAIN), (LEAD_ODE, PLAIN_ODE)):
         ratios = summary.ratios(name, plain)
-        at_8 = [r.value for r in ratios if r.case.calls == 8]
         above = [r for r in ratios if r.above]
         best = summary.to_best(name)
         mean = geometric_mean(r.value for r, _ in best)
         lines += [
-            f"- {name} in units of {plain} at 8 calls: geometric mean {geometric_mean(at_8):.3f} (aim {MEAN_AT_8})",
+            f"- {name} in units of {plain} at 8 calls: geometric mean {summary.mean(name, plain, 8):.3f} "
+            f"(aim {MEAN_AT_8})",
             f"- {name}: {len(above)} of {len(ratios)} above {NEVER_ABOVE} by over two standard errors{_listed(above)}",
             f"- {name} in units of the best other of each case: geometric mean {mean:.3f} (aim {AGAINST_BEST})",
         ]
@@ -53,17 +54,3 @@ def _cases(summary: Summary) -> str:
         cells = [f"{one.value:.2f} ± {one.error:.2f}" for one in (found, against)]
         lines.append(f"| {told(found)} | {' | '.join(cells)} | {name} |")
     return "\n".join(lines)
-
-
-def _distances(results: Sequence[Result]) -> str:
-    lines = ["| case | sampler | calls | sliced | Fréchet | to the data: sliced | Fréchet |", "|-|-|-|-|-|-|-|"]
-    for r in results:
-        case = f"{r.case.problem}, {r.case.guidance:g}, {r.case.schedule}, {r.case.calls}"
-        cells = [_measured(r.squared[metric], r.floor[metric]) for metric in r.squared]
-        cells += [_measured(values, 0.0) for values in r.data.values()] or ["", ""]
-        lines.append(f"| {case} | {r.sampler} | {r.calls} | {' | '.join(cells)} |")
-    return "\n".join(lines)
-
-
-def _measured(squared: Sequence[float], floor: float) -> str:
-    return f"{distance(squared, floor):.3f} ± {distance_error(squared, floor):.3f}"

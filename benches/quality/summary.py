@@ -103,6 +103,10 @@ class Summary:
         """Names and sources, in the order of the runs."""
         return {name: result.source for of in self._by_case.values() for name, result in of.items()}
 
+    def mean(self, sampler: str, to: str, calls: int) -> float:
+        """The geometric mean of the ratios at a count of calls, over all cases and metrics."""
+        return geometric_mean(r.value for r in self.ratios(sampler, to) if r.case.calls == calls)
+
     def table(self, plain: str = PLAIN) -> str:
         """Each sampler against `plain`: geometric mean over all cases at each count of calls, and the worst case."""
         counts = sorted({case.calls for case in self._by_case})
@@ -112,9 +116,8 @@ class Summary:
         ]
         for name, source in self.samplers().items():
             ratios = self.ratios(name, plain)
-            means = [geometric_mean(r.value for r in ratios if r.case.calls == count) for count in counts]
             worst = max(ratios, key=lambda r: r.value)
-            cells = [f"{mean:.2f}" for mean in means]
+            cells = [f"{self.mean(name, plain, count):.2f}" for count in counts]
             lines.append(
                 f"| {name} ({source}) | {' | '.join(cells)} | {worst.value:.2f} ± {worst.error:.2f}, {told(worst)} |"
             )

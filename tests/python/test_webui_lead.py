@@ -99,5 +99,13 @@ def test_what_the_panel_hides_in_a_mode_does_not_count(host):
     assert "momentum_sign = neg: must be pos" in host.refused(args=[{**LEAD, "momentum_sign": "neg"}])
 
 
-def test_a_solver_of_second_order_refuses_it(host):
+def test_a_method_of_the_page_that_cannot_lead_becomes_euler_a(host):
+    """So that the preset works on a page that nobody has touched."""
+    result = host.run(sonar=LEAD, sampler_name="DPM++ 2M")
+    assert result.latent.equal(host.run(sampler_name="Sonar Lead").latent)
+    assert "Sonar instead of: DPM++ 2M" in result.processed.info
+    assert "Sonar has no DPM++ 2M that leads: Sonar Euler a was used instead." in result.p.comments
+
+
+def test_a_solver_of_second_order_that_was_chosen_refuses_it(host):
     assert "must be classic with sampler = heun" in host.refused(sonar=LEAD, sampler_name="Sonar Heun")

@@ -110,6 +110,11 @@ def test_what_there_is_to_say(seen):
     assert seen(sampler="Sonar Lead").texts["note"] == own
     assert seen({"momentum_mode": "lead", "momentum_sign": "neg"}, sampler="Sonar Lead").texts["note"] == ""
     assert seen({"sampler": "Lead"}).texts["note"] == own
+    lead = {"momentum_mode": "lead"}
+    replaced = "Sonar has no DPM++ 2M that leads: Sonar Euler a will run instead."
+    assert seen(lead, sampler="DPM++ 2M").texts["note"] == replaced
+    assert seen({**lead, "sampler": "Heun"}).texts["note"].startswith("Sonar Heun does not lead, ")
+    assert seen(lead, sampler="Sonar Lead ODE").texts["note"] == seen(lead).texts["note"] == ""
     grid = {"grid": True, "grid_momentum": "0.75:0.95:2", "grid_momentum_hist": "0.5, 0.7, 0.9"}
     assert seen(grid).texts["cells"] == "2 x 3 = 6 images and a sheet"
     assert "Momentum current search list = &#x27;a:b&#x27;" in seen({**grid, "grid_momentum": "a:b"}).texts["cells"]

@@ -200,10 +200,11 @@ def test_what_does_not_apply_is_hidden(page):
     page.number(page.id("momentum"), 0.9)
     page.expect_shown("momentum_sign")
     page.expect_shown("lead_guard", False)
-    page.choose("preset", "Lead")
+    page.select(page.id("preset"), "Lead")
     page.expect_shown("lead_guard")
     for name in ("momentum_sign", "momentum_hist_init"):
         page.expect_shown(name, False)
+    page.shot("lead")
     page.choose("momentum_mode", "classic")
     page.expect_shown("momentum_sign")
     page.open_tab("reference")

@@ -20,7 +20,7 @@ from sonar_sampler.hosts.webui.options import (
 )
 from sonar_sampler.hosts.webui.reference import digest
 from sonar_sampler.hosts.webui.refusal import labelled
-from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, replacement
+from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, missing, replacement, takes
 from sonar_sampler.presets import LEAD, PRESETS
 
 
@@ -89,9 +89,9 @@ def _summary(values: Mapping[str, Any], host: Host) -> str:
     """One line that says that Sonar is on, and how."""
     if not values.get("enable", True):
         return ""
-    runs, missing = _sampler(values, host)
+    runs, instead_of = _sampler(values, host)
     values = acting(values, runs)
-    said = [f"{runs} instead of {missing}" if missing else runs] if runs else []
+    said = [f"{runs} instead of {instead_of}" if instead_of else runs] if runs else []
     if values["grid"]:
         try:
             said.append(f"grid of {len(Grid.read(values))}")
@@ -118,7 +118,7 @@ def _sampler(values: Mapping[str, Any], host: Host) -> tuple[str | None, str | N
         return f"Sonar {values['sampler']}", None
     if host.sampler is None:
         return None, None
-    if (runs := replacement(host.sampler)) is not None:
+    if (runs := replacement(host.sampler, values["momentum_mode"])) is not None:
         return runs, None
     if host.hires and host.hires_sampler in NAMES:
         return host.hires_sampler, None
@@ -126,9 +126,12 @@ def _sampler(values: Mapping[str, Any], host: Host) -> tuple[str | None, str | N
 
 
 def _note(values: Mapping[str, Any], host: Host) -> str:
-    runs, missing = _sampler(values, host)
-    if missing:
-        return escape(f"Sonar has no {missing}: {runs} will run instead.")
+    runs, instead_of = _sampler(values, host)
+    mode = values["momentum_mode"]
+    if instead_of:
+        return escape(f"{missing(instead_of, mode)}: {runs} will run instead.")
+    if runs and not takes(NAMES[runs], mode):
+        return escape(f"{runs} does not lead, its steps are of second order already: choose Euler a or Euler.")
     if acting(values, runs) != values:
         return escape(f"{runs} brings a momentum of its own; to set it here, choose the preset {LEAD}.")
     return ""

@@ -26,11 +26,21 @@ DEFAULT = next(name for name, listed in NAMES.items() if listed == default("samp
 _FUNCTIONS = {name: sampling.function(listed) for name, listed in NAMES.items()}
 
 
-def replacement(name: str) -> str | None:
-    """The Sonar sampler that a sampling method of the page becomes; None if Sonar does not have it."""
+def replacement(name: str, mode: str) -> str | None:
+    """The Sonar sampler that a method of the page becomes; None if Sonar does not have it in a momentum mode."""
     if name in NAMES:
         return name
-    return jobs.sampler_name(name) if name in METHODS else None
+    return jobs.sampler_name(name) if name in METHODS and takes(METHODS[name], mode) else None
+
+
+def takes(listed: str, mode: str) -> bool:
+    """Whether a sampler of `LISTED` takes a momentum mode."""
+    return mode != "lead" or LISTED[listed].facts.leads
+
+
+def missing(name: str, mode: str) -> str:
+    """Why `replacement` has none."""
+    return f"Sonar has no {name}" if mode != "lead" else f"Sonar has no {name} that leads"
 
 
 class SonarSampler(sd_samplers_kdiffusion.KDiffusionSampler):  # type: ignore[misc]

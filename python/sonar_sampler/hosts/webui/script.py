@@ -15,7 +15,7 @@ from sonar_sampler.hosts.webui import job as jobs
 from sonar_sampler.hosts.webui.options import REF_INIT, arguments
 from sonar_sampler.hosts.webui.panel import SCRIPT, Panel
 from sonar_sampler.hosts.webui.refusal import refusal, refusing
-from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, replacement
+from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, missing, replacement
 
 _TITLE = "Sonar"
 # Element id of a control of the page -> the field of `look.Host` that it is.
@@ -139,11 +139,12 @@ def join(p: Any) -> None:
 
 def _choose_sampler(p: Any, job: jobs.Job) -> None:
     """Sets the sampler of the job; a sampler that the user chose for the hires pass is left alone."""
-    sampler = job.sampler or replacement(p.sampler_name)
+    mode = job.config.momentum_mode
+    sampler = job.sampler or replacement(p.sampler_name, mode)
     if sampler is None:
         if getattr(p, "enable_hr", False) and getattr(p, "hr_sampler_name", None) in NAMES:
             return
-        p.comment(f"Sonar has no {p.sampler_name}: {DEFAULT} was used instead.")
+        p.comment(f"{missing(p.sampler_name, mode)}: {DEFAULT} was used instead.")
         p.sonar_replaced = p.sampler_name
         sampler = DEFAULT
     p.sampler_name = sampler
