@@ -8,6 +8,7 @@ from .experiment import Result
 from .summary import LEAD, LEAD_ODE, PLAIN, PLAIN_ODE, Ratio, Summary, geometric_mean, told
 
 MEAN_AT_8, NEVER_ABOVE, AGAINST_BEST = 0.45, 1.05, 1.15
+_SAME, _FEWER = (5, 8, 12, 20), ((8, 12), (12, 20), (8, 20))
 
 
 def report(results: Sequence[Result]) -> str:
@@ -17,12 +18,32 @@ def report(results: Sequence[Result]) -> str:
     parts = [
         "# Figures\n\nMade by `make quality-full`; [quality.md](quality.md) says what is measured. "
         f"{seeds} seeds of each case. Distances to the converged samples, floor taken off; ± is one standard error.",
+        "## In short\n\n" + headline(summary),
         "## Aims\n\n" + _aims(summary),
         f"## In units of {PLAIN}: geometric mean over all cases, and the worst\n\n" + summary.table(PLAIN),
         f"## In units of {PLAIN_ODE}\n\n" + summary.table(PLAIN_ODE),
         "## Lead in every case\n\n" + _cases(summary),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def headline(summary: Summary) -> str:
+    """Lead against what it leads: at the same calls, and with fewer against more."""
+    guidances = summary.guidances()
+    heads = ["all", *(f"guidance {guidance:g}" for guidance in guidances)]
+    lines = [f"| distance | {' | '.join(heads)} |", "|-|" + "-|" * len(heads)]
+    for name, plain in ((LEAD, PLAIN), (LEAD_ODE, PLAIN_ODE)):
+        for calls in _SAME:
+            means = [summary.mean(name, plain, calls, guidance) for guidance in (None, *guidances)]
+            lines.append(_row(f"{name} at {calls} calls, in units of {plain} at {calls}", means))
+        for few, many in _FEWER:
+            means = [summary.across(name, few, plain, many, guidance) for guidance in (None, *guidances)]
+            lines.append(_row(f"{name} at **{few}** calls, in units of {plain} at **{many}**", means))
+    return "\n".join(lines)
+
+
+def _row(name: str, values: Sequence[float]) -> str:
+    return f"| {name} | {' | '.join(f'{value:.2f}' for value in values)} |"
 
 
 def _aims(summary: Summary) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from .distances import METRICS
 from .experiment import Case, Result
@@ -103,9 +103,26 @@ class Summary:
         """Names and sources, in the order of the runs."""
         return {name: result.source for of in self._by_case.values() for name, result in of.items()}
 
-    def mean(self, sampler: str, to: str, calls: int) -> float:
-        """The geometric mean of the ratios at a count of calls, over all cases and metrics."""
-        return geometric_mean(r.value for r in self.ratios(sampler, to) if r.case.calls == calls)
+    def mean(self, sampler: str, to: str, calls: int, guidance: float | None = None) -> float:
+        """The geometric mean of the ratios at a count of calls, over all cases and metrics, or those of a guidance."""
+        chosen = (r for r in self.ratios(sampler, to) if r.case.calls == calls and guidance in (None, r.case.guidance))
+        return geometric_mean(r.value for r in chosen)
+
+    def across(self, sampler: str, calls: int, to: str, to_calls: int, guidance: float | None = None) -> float:
+        """The same with other calls of the sampler that is compared with."""
+        values = []
+        for case, of in self._by_case.items():
+            other = self._by_case.get(replace(case, calls=to_calls), {})
+            if case.calls == calls and guidance in (None, case.guidance) and sampler in of and to in other:
+                pair = of[sampler], other[to]
+                for metric in METRICS:
+                    ours, theirs = (distance(one.squared[metric], one.floor[metric]) for one in pair)
+                    values.append(ours / theirs)
+        return geometric_mean(values)
+
+    def guidances(self) -> list[float]:
+        """Those that were measured."""
+        return sorted({case.guidance for case in self._by_case})
 
     def table(self, plain: str = PLAIN) -> str:
         """Each sampler against `plain`: geometric mean over all cases at each count of calls, and the worst case."""
