@@ -92,6 +92,14 @@ def test_it_may_be_the_sampler_of_the_hires_pass_alone(host):
     assert off.latents[1].equal(none.latents[1])
 
 
+def test_a_hires_sampler_that_cannot_lead_is_refused_before_the_first_pass(host, monkeypatch):
+    assert len(host.run(sonar={**LEAD, "hires": False}, hr_sampler_name="Sonar Heun", **HIRES).latents) == 2
+    made = []
+    monkeypatch.setattr(host.module("sd_samplers_common").Sampler, "launch_sampling", lambda *_: made.append(1))
+    assert "the hires pass has Sonar Heun" in host.refused(sonar=LEAD, hr_sampler_name="Sonar Heun", **HIRES)
+    assert made == []
+
+
 def test_what_the_panel_hides_in_a_mode_does_not_count(host):
     hidden = {"momentum_sign": "neg", "momentum_hist_init": "rand_init"}
     assert host.run(sonar={**LEAD, **hidden}).latent.equal(host.run(sonar=LEAD).latent)

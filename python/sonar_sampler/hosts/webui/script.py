@@ -15,7 +15,7 @@ from sonar_sampler.hosts.webui import job as jobs
 from sonar_sampler.hosts.webui.options import REF_INIT, arguments
 from sonar_sampler.hosts.webui.panel import SCRIPT, Panel
 from sonar_sampler.hosts.webui.refusal import refusal, refusing
-from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, missing, replacement
+from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, missing, replacement, takes
 
 _TITLE = "Sonar"
 # Element id of a control of the page -> the field of `look.Host` that it is.
@@ -77,6 +77,7 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
                 return
             if job.ref_source == REF_INIT and not hasattr(p, "init_images"):
                 raise ConfigError(f"ref_source = {REF_INIT!r}: txt2img has no such image")
+            _check_hires(p, job)
             grids.begin(p, job)
         except SonarError as error:
             # The host logs what this hook raises and goes on; what sampling raises reaches the user.
@@ -148,6 +149,17 @@ def _choose_sampler(p: Any, job: jobs.Job) -> None:
         p.sonar_replaced = p.sampler_name
         sampler = DEFAULT
     p.sampler_name = sampler
+
+
+def _check_hires(p: Any, job: jobs.Job) -> None:
+    """Refuses a hires sampler before the first pass is made, which would be lost."""
+    name: Any = getattr(p, "hr_sampler_name", None)
+    mode = job.config.momentum_mode
+    if name in NAMES and getattr(p, "enable_hr", False) and job.hires and not takes(NAMES[name], mode):
+        raise ConfigError(
+            f"momentum_mode = {mode}: the hires pass has {name}, whose steps are of second order already; choose Sonar "
+            "Euler a or Sonar Euler for it"
+        )
 
 
 def _upscale(p: Any, pp: Any) -> None:
