@@ -49,7 +49,8 @@ class Job:
 
     def plain(self) -> Job:
         """The same without momentum and reference."""
-        return replace(self, config=replace(self.config, momentum=1.0), ref_source=REF_OFF, ref_image=None)
+        config = replace(self.config, momentum=1.0, momentum_mode="classic")  # which every solver takes
+        return replace(self, config=config, ref_source=REF_OFF, ref_image=None)
 
     def of_sampler(self, name: str | None) -> Job:
         """The same with the options that a sampler adds, by its name in the webui."""
