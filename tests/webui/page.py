@@ -1,5 +1,6 @@
 """The webui's page in a browser: what a user does there, in a few words."""
 
+import contextlib
 import io
 import re
 import time
@@ -142,16 +143,16 @@ class Page:
         """Presses "Reload UI" and waits for a condition, during which the server is away; the new page."""
         self.tab.locator("#tabs > .tab-nav button", has_text="Settings").click()
         self.at("#settings_restart_gradio").click()
+        self.tab.wait_for_timeout(1000)
+        # It ends when its pages have let go of it, and dies of a request that comes while it starts: few are made.
+        self.tab.goto("about:blank")
         end = time.monotonic() + seconds
         while True:
-            try:
+            with contextlib.suppress(requests.RequestException):
                 if done():
                     return Page(self.tab, self.webui, self.folder)
-            except requests.RequestException:
-                # It ends when its pages have let go of it.
-                self.tab.goto("about:blank")
             assert time.monotonic() < end, "the webui did not come back"
-            time.sleep(0.1)
+            time.sleep(4)
 
     def generate(self, seed, wait=True):
         """Presses Generate; each job needs another seed, by which its answer is known."""
