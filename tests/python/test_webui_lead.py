@@ -48,6 +48,27 @@ def test_what_a_request_names_counts(host):
     assert "Sonar momentum mode: classic" in classic.processed.info
 
 
+@pytest.mark.parametrize(("name", "base"), [("Sonar Lead", {}), ("Sonar Lead ODE", {}), ("Euler", {"sampler": "Lead"})])
+def test_a_pasted_text_of_one_whose_preset_was_put_aside_makes_the_same_image(host, name, base):
+    first = host.run(args=[{"preset": "Cousin", **base}], sampler_name=name)
+    values = host.pasted(first.processed.info)
+    assert values["Preset"] == "Cousin"
+    shown = PRESETS[values["Preset"]].options
+    again = host.run(sonar={**shown, "sampler": values["Base sampler"]}, sampler_name=values["Sampling method"])
+    assert again.latent.equal(first.latent)
+
+
+def test_an_axis_of_presets_names_the_sampler_that_ran(host):
+    axis = host.axes()["[Sonar] Preset"]
+    infos = {}
+    for preset in ("Cousin", "Lead"):
+        cell = copy.copy(host.make(sampler_name="Sonar Lead"))
+        axis.apply(cell, preset, [preset])
+        infos[preset] = host.start(cell).info
+    assert "Sampler: Sonar Euler a, " in infos["Cousin"]
+    assert "Sampler: Sonar Lead, " in infos["Lead"]
+
+
 def test_an_axis_counts(host):
     axis = host.axes()["[Sonar] Momentum current"]
     cell = copy.copy(host.make(sampler_name="Sonar Lead"))

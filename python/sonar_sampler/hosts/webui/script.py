@@ -16,6 +16,7 @@ from sonar_sampler.hosts.webui.options import REF_INIT, arguments
 from sonar_sampler.hosts.webui.panel import SCRIPT, Panel
 from sonar_sampler.hosts.webui.refusal import refusal, refusing
 from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, missing, replacement, takes
+from sonar_sampler.listed import LISTED
 
 _TITLE = "Sonar"
 # Element id of a control of the page -> the field of `look.Host` that it is.
@@ -148,6 +149,10 @@ def _choose_sampler(p: Any, job: jobs.Job) -> None:
         p.comment(f"{missing(p.sampler_name, mode)}: {DEFAULT} was used instead.")
         p.sonar_replaced = p.sampler_name
         sampler = DEFAULT
+    listed = LISTED[NAMES[sampler]]
+    if listed.missing(mode):
+        # An axis or a request put its preset aside; a text with its name, pasted, would bring that back.
+        sampler = jobs.sampler_name(listed.facts.label)
     p.sampler_name = sampler
 
 
