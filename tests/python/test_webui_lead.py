@@ -117,7 +117,9 @@ def test_a_hires_sampler_that_cannot_lead_is_refused_before_the_first_pass(host,
     assert len(host.run(sonar={**LEAD, "hires": False}, hr_sampler_name="Sonar Heun", **HIRES).latents) == 2
     made = []
     monkeypatch.setattr(host.module("sd_samplers_common").Sampler, "launch_sampling", lambda *_: made.append(1))
-    assert "the hires pass has Sonar Heun" in host.refused(sonar=LEAD, hr_sampler_name="Sonar Heun", **HIRES)
+    for options in ({"sonar": LEAD}, {"sampler_name": "Sonar Lead"}):
+        message = host.refused(hr_sampler_name="Sonar Heun", **HIRES, **options)
+        assert "the hires pass has Sonar Heun" in message
     assert made == []
 
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from modules import script_callbacks, sd_samplers, sd_samplers_common, sd_samplers_kdiffusion
 
+from sonar_sampler.errors import ConfigError
 from sonar_sampler.hosts.webui import infotext, reference, sampling
 from sonar_sampler.hosts.webui import job as jobs
 from sonar_sampler.hosts.webui.options import METHODS, REF_IMAGE, REF_INIT
@@ -43,6 +44,17 @@ def missing(name: str, mode: str) -> str:
     return f"Sonar has no {name}" if mode != "lead" else f"Sonar has no {name} that leads"
 
 
+def check_hires(p: Any, job: jobs.Job) -> None:
+    """Refuses a hires sampler before the first pass is made, which would be lost."""
+    name: Any = getattr(p, "hr_sampler_name", None)
+    mode = job.config.momentum_mode
+    if name in NAMES and getattr(p, "enable_hr", False) and job.hires and not takes(NAMES[name], mode):
+        raise ConfigError(
+            f"momentum_mode = {mode}: the hires pass has {name}, whose steps are of second order already; choose Sonar "
+            "Euler a or Sonar Euler for it"
+        )
+
+
 class SonarSampler(sd_samplers_kdiffusion.KDiffusionSampler):  # type: ignore[misc]
     """The host's own sampler, told of each pass before it begins: the reference cannot be encoded in the loop."""
 
@@ -71,6 +83,8 @@ def begin(p: Any, x: Any, initial: Any) -> None:
     infotext.write(p, job)
     if getattr(p, "is_hr_pass", False):
         job = job.of_sampler(getattr(p, "hr_sampler_name", None)) if job.hires else job.plain()
+    else:
+        check_hires(p, job)  # without the script it has not been done
     latent = None
     if job.ref_source == REF_IMAGE and job.ref_image is not None:
         latent = reference.latent(p, job.ref_image, x)

@@ -15,7 +15,7 @@ from sonar_sampler.hosts.webui import job as jobs
 from sonar_sampler.hosts.webui.options import REF_INIT, arguments
 from sonar_sampler.hosts.webui.panel import SCRIPT, Panel
 from sonar_sampler.hosts.webui.refusal import refusal, refusing
-from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, missing, replacement, takes
+from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, check_hires, missing, replacement
 from sonar_sampler.listed import LISTED
 
 _TITLE = "Sonar"
@@ -78,7 +78,7 @@ class SonarScript(scripts.Script):  # type: ignore[misc]
                 return
             if job.ref_source == REF_INIT and not hasattr(p, "init_images"):
                 raise ConfigError(f"ref_source = {REF_INIT!r}: txt2img has no such image")
-            _check_hires(p, job)
+            check_hires(p, job)
             grids.begin(p, job)
         except SonarError as error:
             # The host logs what this hook raises and goes on; what sampling raises reaches the user.
@@ -154,17 +154,6 @@ def _choose_sampler(p: Any, job: jobs.Job) -> None:
         # An axis or a request put its preset aside; a text with its name, pasted, would bring that back.
         sampler = jobs.sampler_name(listed.facts.label)
     p.sampler_name = sampler
-
-
-def _check_hires(p: Any, job: jobs.Job) -> None:
-    """Refuses a hires sampler before the first pass is made, which would be lost."""
-    name: Any = getattr(p, "hr_sampler_name", None)
-    mode = job.config.momentum_mode
-    if name in NAMES and getattr(p, "enable_hr", False) and job.hires and not takes(NAMES[name], mode):
-        raise ConfigError(
-            f"momentum_mode = {mode}: the hires pass has {name}, whose steps are of second order already; choose Sonar "
-            "Euler a or Sonar Euler for it"
-        )
 
 
 def _upscale(p: Any, pp: Any) -> None:
