@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from sonar_sampler.presets import LEAD, PRESETS
-from sonar_sampler.registry import SOLVERS, Solver, unused
+from sonar_sampler.registry import SOLVERS, Solver, default, knobs
 
 
 @dataclass(frozen=True)
@@ -34,8 +34,11 @@ class Listed:
     def missing(self, mode: str) -> Mapping[str, Any]:
         """The options that it adds to a job whose `momentum_mode` is `mode`."""
         options = PRESETS[self.preset].options if self.preset else {}
-        own = options.get("momentum_mode", mode)
-        return {**unused(own), **options} if own != mode else {}
+        if options.get("momentum_mode", mode) == mode:
+            return {}
+        # All of momentum, as the preset itself: what was set for the other mode means nothing here.
+        momentum = {name: default(name) for name, knob in knobs().items() if knob.group == "momentum"}
+        return {**momentum, **options}
 
 
 LISTED: Mapping[str, Listed] = {

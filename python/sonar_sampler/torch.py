@@ -57,8 +57,8 @@ Returns:
 Raises:
     SonarError: of the kind that fits the mistake.
 """
-_PRESET = """ The options of the preset {} come before its own,
-        unless its `momentum_mode` is "lead" too."""
+_PRESET = """ The momentum of the preset {} takes the place of
+        its own, unless its `momentum_mode` is "lead" too."""
 _ORIGINALS = {"euler_a": "sample_euler_ancestral", "naive": "sample_euler"}
 
 

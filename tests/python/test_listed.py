@@ -47,8 +47,10 @@ def test_what_the_caller_says_comes_first(led, solver):
 
 @EACH
 def test_a_config_of_the_other_mode_gets_the_preset(led, solver):
-    """Also one with a sign, which has no meaning in the mode lead."""
-    config = SonarConfig(momentum=0.9, momentum_sign="neg", momentum_hist_init="rand_init", s_noise=0.9)
+    """The whole of it: also of a sign, which has no meaning in the mode lead, and of a range of steps."""
+    config = SonarConfig(
+        momentum=0.9, momentum_sign="neg", momentum_hist_init="rand_init", momentum_start=2, lead_guard=0.1, s_noise=0.9
+    )
     assert torch.equal(run(led, config=config), run(sample_function(solver), config=SonarConfig.lead(s_noise=0.9)))
 
 

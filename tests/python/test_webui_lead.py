@@ -3,7 +3,7 @@
 import copy
 
 import pytest
-from webui.jobs import FORMS, STRONG
+from webui.jobs import FORMS, LABELS, STRONG
 
 from sonar_sampler.presets import PRESETS
 
@@ -38,6 +38,18 @@ def test_what_the_panel_shows_counts_if_its_mode_is_lead(host, form, name):
     assert shown.latent.equal(host.run(sonar=own, sampler_name=SOLVERS[name]).latent)
     assert not shown.latent.equal(preset)
     assert "Sonar momentum current: 0.75, " in shown.processed.info
+
+
+@EACH
+@pytest.mark.parametrize("form", FORMS)
+def test_nothing_of_a_classic_panel_counts(host, form, name):
+    host.use(form)
+    panel = {**STRONG, "momentum_start": 2, "momentum_stop": 3, "lead_guard": 0.01, "momentum_sign": "neg"}
+    assert host.run(sonar=panel, sampler_name=name).latent.equal(host.run(sampler_name=name).latent)
+    for named, value in (("momentum_start", 2), ("lead_guard", 0.01)):
+        asked = host.run(args=[{named: value}], sampler_name=name)
+        assert asked.latent.equal(host.run(sonar={**LEAD, named: value}, sampler_name=name).latent)
+        assert not asked.latent.equal(host.run(sampler_name=name).latent)
 
 
 def test_what_a_request_names_counts(host):
@@ -96,8 +108,20 @@ def test_a_pasted_text_makes_the_same_image(host, form, fields):
     values = host.pasted(first.processed.info)
     assert (values["Preset"], values["Momentum mode"], values["Momentum current"]) == ("Lead", "lead", 0.5)
     again = host.run(sonar=LEAD, sampler_name=values["Sampling method"], **fields)
-    assert [one.equal(other) for one, other in zip(first.latents, again.latents, strict=True)]
+    assert all(one.equal(other) for one, other in zip(first.latents, again.latents, strict=True))
     assert again.latent.equal(first.latent)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("fields", [{}, {**HIRES, "hr_sampler_name": "Sonar Lead"}], ids=["one", "hires"])
+def test_a_pasted_text_of_one_without_momentum_has_none(host, form, fields):
+    host.use(form)
+    panel = {**LEAD, "momentum": 1.0}
+    first = host.run(sonar=panel, sampler_name="Sonar Lead", **fields)
+    values = host.pasted(first.processed.info)
+    shown = {name: values[LABELS[name]] for name in (*LEAD, "preset")}
+    again = host.run(sonar=shown, sampler_name=values["Sampling method"], **fields)
+    assert all(one.equal(other) for one, other in zip(first.latents, again.latents, strict=True))
 
 
 def test_it_may_be_the_sampler_of_the_hires_pass_alone(host):

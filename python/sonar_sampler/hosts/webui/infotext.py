@@ -61,11 +61,13 @@ def grid_settings(values: Mapping[str, Any]) -> dict[str, str]:
 
 def _settings(p: Any, job: Job) -> dict[str, Any]:
     values = job.values
-    momentum = values["momentum"]
+    momentum, mode = values["momentum"], values["momentum_mode"]
     written: dict[str, Any] = {key("momentum"): momentum}
     if momentum != 1:
-        mode = values["momentum_mode"]
         written |= {key(name): _text(name, values[name]) for name in _momentum(mode) if _is_telling(name, values[name])}
+    elif mode != OPTIONS["momentum_mode"].default:
+        # Read back without its mode, Sonar Lead would bring a momentum of its own.
+        written[key("momentum_mode")] = mode
     if job.ref_source != REF_OFF and values["ref_factor"] != 0:
         written[key("ref_source")] = job.ref_source
         if job.ref_image is not None:
