@@ -14,6 +14,7 @@ from sonar_sampler.cli.picture import opened
 from sonar_sampler.cli.recipe import GRID, SEARCHED, Recipe
 from sonar_sampler.cli.report import Report
 from sonar_sampler.cli.sheet import Layout, sheet
+from sonar_sampler.registry import unused
 
 _SIZE = 256
 _DIVERGED = "diverged"
@@ -66,10 +67,12 @@ def run_grid(recipe: Recipe, out: Path, report: Report, suffix: str = "") -> Gri
     """
     job = recipe.job
     momenta, histories = (recipe.searched[name] for name in SEARCHED)
+    mode = job.config.momentum_mode
+    how = mode if "momentum_sign" in unused(mode) else job.config.momentum_sign
     layout = Layout(
         [f"momentum {value}" for value in momenta],
         [f"history {value}" for value in histories],
-        f"{job.prompt}   seed {job.config.seed}   {job.config.momentum_sign}, {job.steps} steps",
+        f"{job.prompt}   seed {job.config.seed}   {how}, {job.steps} steps",
         _SIZE,
     )
     layout.check()
