@@ -94,5 +94,13 @@ def test_no_sampler_makes_more_calls_than_it_may(schedule):
             assert out.isfinite().all(), sampler.name
 
 
+def test_every_sampler_ends_at_the_converged_samples_with_many_calls(tmp_path):
+    """So what is measured at few calls is its own error, not that of how it is run here."""
+    task, size = problem("mixture64_7"), Size(images=300, seeds=1)
+    case = Case(task.name, 4.0, "karras", 60)
+    for result in measure(task, Converged(task, 4.0, size, tmp_path), case, every_sampler().values(), size):
+        assert result.squared[SLICED][0] < 2.5 * result.floor[SLICED], result.sampler
+
+
 def test_the_documentation_has_the_figures():
     assert headline(Summary(FIGURES)) in (ROOT / "docs" / "quality.md").read_text(encoding="utf-8")
