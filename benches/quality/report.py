@@ -16,12 +16,14 @@ def report(results: Sequence[Result]) -> str:
     summary = Summary(results)
     seeds = len(next(iter(results[0].squared.values())))
     parts = [
-        "# Figures\n\nMade by `make quality-full`; [quality.md](quality.md) says what is measured. "
+        "# Figures\n\nMade by `benches/quality/run.py`; [quality.md](quality.md) tells what was measured and what not. "
         f"{seeds} seeds of each case. Distances to the converged samples, floor taken off; ± is one standard error.",
         "## In short\n\n" + headline(summary),
         "## Aims\n\n" + _aims(summary),
         f"## In units of {PLAIN}: geometric mean over all cases, and the worst\n\n" + summary.table(PLAIN),
         f"## In units of {PLAIN_ODE}\n\n" + summary.table(PLAIN_ODE),
+        f"## Distance to the data, without guidance, in units of {PLAIN}\n\nThe floor is left in.\n\n"
+        + summary.data_table(),
         "## Lead in every case\n\n" + _cases(summary),
     ]
     return "\n\n".join(parts) + "\n"

@@ -120,6 +120,16 @@ class Summary:
                     values.append(ours / theirs)
         return geometric_mean(values)
 
+    def to_data(self, sampler: str, plain: str, calls: int) -> float:
+        """Distance to the data without guidance, floor left in, in units of another sampler's: geometric mean."""
+        ratios = []
+        for case, of in self._by_case.items():
+            if case.calls == calls and sampler in of and plain in of and of[sampler].data:
+                for metric in METRICS:
+                    ours, theirs = (sum(of[name].data[metric]) for name in (sampler, plain))
+                    ratios.append(math.sqrt(ours / theirs))
+        return geometric_mean(ratios)
+
     def guidances(self) -> list[float]:
         """Those that were measured."""
         return sorted({case.guidance for case in self._by_case})
@@ -141,6 +151,15 @@ class Summary:
             best = geometric_mean(found.value for found, _ in self.to_best(name))
             extreme = f"{worst.value:.2f} ± {worst.error:.2f}, {told(worst)}"
             lines.append(f"| {name} ({source}) | {' | '.join(cells)} | {extreme} | {best:.2f} |")
+        return "\n".join(lines)
+
+    def data_table(self, plain: str = PLAIN) -> str:
+        """Each sampler's distance to the data against `plain`, at each count of calls."""
+        counts = sorted({case.calls for case in self._by_case})
+        lines = [f"| sampler | {' | '.join(f'{count} calls' for count in counts)} |", "|-|" + "-|" * len(counts)]
+        for name, source in self.samplers().items():
+            cells = [f"{self.to_data(name, plain, count):.2f}" for count in counts]
+            lines.append(f"| {name} ({source}) | {' | '.join(cells)} |")
         return "\n".join(lines)
 
 
