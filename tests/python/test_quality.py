@@ -25,6 +25,15 @@ SLICED = "sliced"
 CALLS = (5, 8, 12, 20)
 
 
+@pytest.fixture(autouse=True, scope="module")
+def _one_thread():
+    """As the benchmark: on few cores torch's threads and other tests' take many times as long side by side."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 def test_the_tables_are_those_of_the_figures(tmp_path):
     assert (ROOT / "docs" / "quality-figures.md").read_text(encoding="utf-8") == report(FIGURES)
     figures.write(FIGURES, tmp_path / "again.csv")
