@@ -26,7 +26,7 @@ LEAD = "Sonar, lead"
 SIDES = (SONAR, TORCH, K_DIFFUSION, COPY, ONE_THREAD, LINEAR, EULER, LEAD)
 
 PLAIN = SonarConfig()
-LEADING = SonarConfig(momentum_mode="lead", momentum=0.5, momentum_hist=0.0)
+LEADING = SonarConfig.lead()
 GUIDED = {
     side: SonarConfig(ref_method=method, ref_start=0, ref_stop=10_000)
     for side, method in ((LINEAR, "linear"), (EULER, "euler"))

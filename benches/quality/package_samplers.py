@@ -10,13 +10,13 @@ from sonar_sampler.torch import sample_function
 
 from .samplers import Model, Noise, Sampler
 
-# The preset "Lead".
-_OPTIONS = {"momentum_mode": "lead", "momentum": 0.5, "momentum_hist": 0.0}
+
+def _run(model: Model, x: Tensor, sigmas: Tensor, seed: int, *, name: str) -> Tensor:
+    return sample_function(name)(model, x, sigmas, noise_sampler=Noise(x, seed), disable=True)
 
 
-def _run(model: Model, x: Tensor, sigmas: Tensor, seed: int, *, solver: str) -> Tensor:
-    return sample_function(solver)(model, x, sigmas, noise_sampler=Noise(x, seed), disable=True, **_OPTIONS)
+def _of(name: str, process: str) -> Sampler:
+    return Sampler(name, "sonar", process, partial(_run, name=name))
 
 
-LEAD = Sampler("lead", "sonar", "sde", partial(_run, solver="euler_a"))
-LEAD_ODE = Sampler("lead_ode", "sonar", "ode", partial(_run, solver="euler"))
+LEAD, LEAD_ODE = _of("lead", "sde"), _of("lead_ode", "ode")

@@ -8,7 +8,7 @@ from .experiment import Result
 from .summary import LEAD, LEAD_ODE, PLAIN, PLAIN_ODE, Ratio, Summary, geometric_mean, told
 
 MEAN_AT_8, NEVER_ABOVE, AGAINST_BEST = 0.45, 1.05, 1.15
-_SAME, _FEWER = (5, 8, 12, 20), ((8, 12), (12, 20), (8, 20))
+_FEWER = ((8, 12), (12, 20), (8, 20))
 
 
 def report(results: Sequence[Result]) -> str:
@@ -22,23 +22,24 @@ def report(results: Sequence[Result]) -> str:
         "## Aims\n\n" + _aims(summary),
         f"## In units of {PLAIN}: geometric mean over all cases, and the worst\n\n" + summary.table(PLAIN),
         f"## In units of {PLAIN_ODE}\n\n" + summary.table(PLAIN_ODE),
-        f"## Distance to the data, without guidance, in units of {PLAIN}\n\nThe floor is left in.\n\n"
-        + summary.data_table(),
-        "## Lead in every case\n\n" + _cases(summary),
     ]
+    if 1 in summary.guidances():
+        head = f"## Distance to the data, without guidance, in units of {PLAIN}\n\nThe floor is left in.\n\n"
+        parts.append(head + summary.data_table())
+    parts.append("## Lead in every case\n\n" + _cases(summary))
     return "\n\n".join(parts) + "\n"
 
 
 def headline(summary: Summary) -> str:
     """Lead against what it leads: at the same calls, and with fewer against more."""
-    guidances = summary.guidances()
+    guidances, counts = summary.guidances(), summary.counts()
     heads = ["all", *(f"guidance {guidance:g}" for guidance in guidances)]
     lines = [f"| distance | {' | '.join(heads)} |", "|-|" + "-|" * len(heads)]
     for name, plain in ((LEAD, PLAIN), (LEAD_ODE, PLAIN_ODE)):
-        for calls in _SAME:
+        for calls in counts:
             means = [summary.mean(name, plain, calls, guidance) for guidance in (None, *guidances)]
             lines.append(_row(f"{name} at {calls} calls, in units of {plain} at {calls}", means))
-        for few, many in _FEWER:
+        for few, many in (pair for pair in _FEWER if {*pair} <= {*counts}):
             means = [summary.across(name, few, plain, many, guidance) for guidance in (None, *guidances)]
             lines.append(_row(f"{name} at **{few}** calls, in units of {plain} at **{many}**", means))
     return "\n".join(lines)
@@ -55,9 +56,10 @@ def _aims(summary: Summary) -> str:
         above = [r for r in ratios if r.above]
         best = summary.to_best(name)
         mean = geometric_mean(r.value for r, _ in best)
+        if 8 in summary.counts():
+            at_8 = summary.mean(name, plain, 8)
+            lines.append(f"- {name} in units of {plain} at 8 calls: geometric mean {at_8:.3f} (aim {MEAN_AT_8})")
         lines += [
-            f"- {name} in units of {plain} at 8 calls: geometric mean {summary.mean(name, plain, 8):.3f} "
-            f"(aim {MEAN_AT_8})",
             f"- {name}: {len(above)} of {len(ratios)} above {NEVER_ABOVE} by over two standard errors{_listed(above)}",
             f"- {name} in units of the best other of each case: geometric mean {mean:.3f} (aim {AGAINST_BEST})",
         ]

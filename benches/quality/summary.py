@@ -105,8 +105,7 @@ class Summary:
 
     def mean(self, sampler: str, to: str, calls: int, guidance: float | None = None) -> float:
         """The geometric mean of the ratios at a count of calls, over all cases and metrics, or those of a guidance."""
-        chosen = (r for r in self.ratios(sampler, to) if r.case.calls == calls and guidance in (None, r.case.guidance))
-        return geometric_mean(r.value for r in chosen)
+        return self.across(sampler, calls, to, calls, guidance)
 
     def across(self, sampler: str, calls: int, to: str, to_calls: int, guidance: float | None = None) -> float:
         """The same with other calls of the sampler that is compared with."""
@@ -130,6 +129,10 @@ class Summary:
                     ratios.append(math.sqrt(ours / theirs))
         return geometric_mean(ratios)
 
+    def counts(self) -> list[int]:
+        """The counts of calls that were measured."""
+        return sorted({case.calls for case in self._by_case})
+
     def guidances(self) -> list[float]:
         """Those that were measured."""
         return sorted({case.guidance for case in self._by_case})
@@ -139,7 +142,7 @@ class Summary:
 
         In the last column it is held against the best sampler that is not ours, of each case.
         """
-        counts = sorted({case.calls for case in self._by_case})
+        counts = self.counts()
         lines = [
             f"| sampler | {' | '.join(f'{count} calls' for count in counts)} | worst | to the best of each case |",
             "|-|" + "-|" * (len(counts) + 2),
@@ -155,7 +158,7 @@ class Summary:
 
     def data_table(self, plain: str = PLAIN) -> str:
         """Each sampler's distance to the data against `plain`, at each count of calls."""
-        counts = sorted({case.calls for case in self._by_case})
+        counts = self.counts()
         lines = [f"| sampler | {' | '.join(f'{count} calls' for count in counts)} |", "|-|" + "-|" * len(counts)]
         for name, source in self.samplers().items():
             cells = [f"{self.to_data(name, plain, count):.2f}" for count in counts]

@@ -40,6 +40,12 @@ def test_the_tables_are_those_of_the_figures(tmp_path):
     assert (tmp_path / "again.csv").read_bytes() == (ROOT / "docs" / "quality-figures.csv").read_bytes()
 
 
+def test_what_was_not_measured_has_no_row():
+    some = report([r for r in FIGURES if r.case.calls == 5 and r.case.guidance == 4])
+    assert "nan" not in some
+    assert "lead at 5 calls, in units of euler_ancestral at 5 |" in some
+
+
 @pytest.mark.parametrize("name", ["mixture64_2611", "digits_mlp"])
 def test_figures_are_made_again(tmp_path, name):
     """Of one seed, against that seed's figures: on another processor they differ in the last digits of a network."""
