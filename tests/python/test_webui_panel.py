@@ -65,12 +65,14 @@ def hidden(look):
 
 
 def test_what_does_not_apply_is_hidden(seen):
-    nothing = {"image", "referring", "upscaling", "lists", "mode_lead"}
+    nothing = {"image", "referring", "denoised", "upscaling", "lists", "mode_lead"}
     assert hidden(seen()) == nothing
     assert hidden(seen({"momentum": 1})) == nothing | {"momentum_hist", "moving"}
     assert hidden(seen({"momentum_mode": "lead"})) == nothing - {"mode_lead"} | {"mode_classic"}
     assert hidden(seen({"ref_source": "Image"})) == nothing - {"image", "referring"}
     assert hidden(seen({"ref_source": "img2img image"})) == nothing - {"referring"}
+    denoised = {"ref_source": "img2img image", "ref_method": "denoised"}
+    assert hidden(seen(denoised)) == nothing - {"referring", "denoised"}
     assert hidden(seen({"upscale": True})) == nothing - {"upscaling"}
     assert hidden(seen(hires=False)) == nothing | {"hires"}
     assert hidden(seen({"grid": True})) == nothing - {"lists"} | {"momentum", "momentum_hist"}

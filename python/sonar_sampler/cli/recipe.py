@@ -53,7 +53,7 @@ def parameters(recipe: Recipe) -> dict[str, str]:
         "Seed": str(job.config.seed),
         "Model": MODEL,
     }
-    unused = {"sampler", *recipe.searched, *registry.unused(job.config.momentum_mode)}
+    unused = {"sampler", *recipe.searched, *registry.unused(vars(job.config))}
     for name in visible_knobs():
         if name not in unused and (job.reference is not None or not name.startswith("ref_")):
             text[_label(name)] = write_option(name, getattr(job.config, name))

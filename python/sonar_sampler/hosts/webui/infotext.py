@@ -20,6 +20,7 @@ from sonar_sampler.hosts.webui.options import (
     of_group,
     preset_of,
 )
+from sonar_sampler.registry import is_used
 from sonar_sampler.steps import format_step
 
 _PREFIX = "Sonar "
@@ -72,7 +73,7 @@ def _settings(p: Any, job: Job) -> dict[str, Any]:
         written[key("ref_source")] = job.ref_source
         if job.ref_image is not None:
             written[_HASH] = reference.digest(job.ref_image)
-        written |= {key(name): _text(name, values[name]) for name in of_group("reference") if name in CORE}
+        written |= {key(name): _text(name, values[name]) for name in _reference(values)}
     if getattr(p, "enable_hr", False) and not job.hires:
         written[key("hires")] = _OFF
     if job.upscale is not None:
@@ -89,7 +90,12 @@ def _settings(p: Any, job: Job) -> dict[str, Any]:
 def _momentum(mode: str) -> list[str]:
     """The options of momentum that mean something in a mode."""
     names = (name for name in of_group("momentum") if name not in ("sampler", "momentum"))
-    return [name for name in names if OPTIONS[name].knob.mode in ("", mode)]
+    return [name for name in names if is_used(OPTIONS[name].knob, {"momentum_mode": mode})]
+
+
+def _reference(values: Mapping[str, Any]) -> list[str]:
+    """The core's options of the reference that mean something."""
+    return [name for name in of_group("reference") if name in CORE and is_used(OPTIONS[name].knob, values)]
 
 
 def _text(name: str, value: Any) -> Any:

@@ -103,7 +103,7 @@ def acting(values: Mapping[str, Any], sampler: str | None, given: Container[str]
     """
     mode = values["momentum_mode"]
     added = {} if "momentum_mode" in given else _of_sampler(sampler, mode)
-    changed = {**unused(added.get("momentum_mode", mode)), **added}
+    changed = {**unused({**values, **added}), **added}
     return {**values, **{name: value for name, value in changed.items() if name not in given}}
 
 

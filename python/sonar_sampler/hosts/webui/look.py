@@ -67,6 +67,7 @@ def look(values: Mapping[str, Any], host: Host, expected: str = "") -> Look:
         "moving": moving,
         "image": values["ref_source"] == REF_IMAGE,
         "referring": referring,
+        "denoised": referring and values["ref_method"] == "denoised",
         "hires": host.hires is not False,
         "upscaling": bool(values["upscale"]),
         "lists": grid,

@@ -166,9 +166,11 @@ MODES = OPTIONS["momentum_mode"].knob.choices
 """The modes of momentum."""
 
 
-def of_group(group: str, mode: str | None = None) -> list[str]:
-    """The names of a group's options: all, or those that one mode of momentum alone uses ("" for those that all do)."""
-    return [name for name, option in OPTIONS.items() if option.knob.group == group and mode in (None, option.knob.mode)]
+def of_group(group: str, needs: tuple[str, ...] | None = None) -> list[str]:
+    """The names of a group's options: all, or those that need just this of another option (nothing: an empty tuple)."""
+    return [
+        name for name, option in OPTIONS.items() if option.knob.group == group and needs in (None, option.knob.needs)
+    ]
 
 
 def arguments(dropdown: bool) -> list[str]:

@@ -136,10 +136,10 @@ class Panel:
     def _lay_out_momentum(self) -> None:
         self._add("sampler")
         with self._group("moving"):
-            self._pairs(name for name in of_group("momentum", mode="") if name not in ("sampler", *_SLIDERS))
+            self._pairs(name for name in of_group("momentum", ()) if name not in ("sampler", *_SLIDERS))
             for mode in MODES:
                 with self._group(f"mode_{mode}"):
-                    self._pairs(of_group("momentum", mode))
+                    self._pairs(of_group("momentum", ("momentum_mode", mode)))
 
     def _lay_out_reference(self) -> None:
         choices = OPTIONS["ref_source"].knob.choices
@@ -148,7 +148,9 @@ class Panel:
             self._add("ref_image")
             self._text("reference")
         with self._group("referring"):
-            self._pairs(name for name in of_group("reference") if name not in ("ref_source", "ref_image"))
+            self._pairs(name for name in of_group("reference", ()) if name not in ("ref_source", "ref_image"))
+            with self._group("denoised"):
+                self._pairs(of_group("reference", ("ref_method", "denoised")))
 
     def _lay_out_passes(self) -> None:
         with self._group("hires"):
