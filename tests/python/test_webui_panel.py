@@ -319,7 +319,7 @@ def test_a_reference_is_refused_before_it_is_decoded(host, monkeypatch):
     text = encode(Image.new("1", (8000, 4001)))
     monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ValueError, match="8000 x 4001 pixels: at most 32 megapixels"):
-        webui("reference").decode(text)
+        webui("reference").decode(text, "ref_image")
 
 
 # Errors

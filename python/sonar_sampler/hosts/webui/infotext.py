@@ -27,6 +27,7 @@ _PREFIX = "Sonar "
 _OFF = "off"
 _LISTS = ("grid_momentum", "grid_momentum_hist")
 _HASH = f"{_PREFIX}reference hash"
+_MASK_HASH = f"{_PREFIX}reference mask hash"
 _REPLACED = f"{_PREFIX}instead of"
 
 # What the original extension wrote; its sampler stood beside the page's, which was not used.
@@ -73,6 +74,8 @@ def _settings(p: Any, job: Job) -> dict[str, Any]:
         written[key("ref_source")] = job.ref_source
         if job.ref_image is not None:
             written[_HASH] = reference.digest(job.ref_image)
+        if job.ref_mask is not None:
+            written[_MASK_HASH] = reference.digest(job.ref_mask)
         written |= {key(name): _text(name, values[name]) for name in _reference(values)}
     if getattr(p, "enable_hr", False) and not job.hires:
         written[key("hires")] = _OFF
@@ -157,7 +160,7 @@ def _value(name: str, params: Mapping[str, Any]) -> Any:
     if name == "grid":
         return any(key(of) in params for of in _LISTS)
     if name == "preset":
-        return preset_of({of: _value(of, params) for of in of_group("momentum")})
+        return preset_of({of: _value(of, params) for of in CORE})
     text = params.get(key(name), params.get(_ORIGINAL.get(name, ""), default))
     return _typed(name, text, default)
 

@@ -99,6 +99,18 @@ OPTIONS: Mapping[str, Option] = {
         axis=False,
     ),
     **_of_core("reference"),
+    "ref_mask": Option(
+        Knob(
+            "Reference mask",
+            "White where the reference counts, black where it does not; cropped and resized like it. None: everywhere.",
+            "image",
+            "reference",
+            needs=("ref_method", "denoised"),
+        ),
+        default=None,
+        stored=False,
+        axis=False,
+    ),
     "hires": Option(
         Knob(
             "Hires pass",
@@ -184,6 +196,11 @@ def preset_values(preset: str) -> dict[str, Any]:
         return {}
     settings = {name: OPTIONS[name].default for name in of_group("momentum") if name != "sampler"}
     return {**settings, **PRESETS[preset].options}
+
+
+def needs_reference(preset: str) -> bool:
+    """Whether a preset does something with a reference alone."""
+    return preset != CUSTOM and "ref_method" in PRESETS[preset].options
 
 
 def preset_of(values: Mapping[str, Any]) -> str:
