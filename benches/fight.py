@@ -1,13 +1,13 @@
 """Prompt against reference: how near each way of pulling comes to both.
 
-    python benches/fight.py [--seeds 8] [--out out]
+    python benches/fight.py [--seeds 6] [--out out]
 
 The embedded model makes pictures of prompts that contradict a reference (mountains in the light of day against a city
 at night, for one), with Euler a without momentum. For each method and strength: the distance of the composition to the
 reference's (both normalised per channel, means over areas of 8 x 8 cells; root mean square) and how much less likely
 the picture is under the prompt than without a reference (log density at sigma 0.3, per number of the latent; the model
-knows it exactly); and the distance again with fewer and with more steps. Means over pairs and seeds with standard errors.
-Writes fight.csv, fight.md and fight.png.
+knows it exactly; a haze is likelier than a clear day, hence also the contrast that is left); and the distance again with fewer and with more steps. Means over pairs and seeds with standard
+errors. Writes fight.csv, fight.md and fight.png.
 """
 
 from __future__ import annotations
@@ -57,6 +57,7 @@ class Row:
     steps: int
     composition: float
     likelihood: float
+    contrast: float
 
 
 def picture(prompt: str, config: SonarConfig, reference: Array | None = None, steps: int = STEPS) -> Array:
@@ -70,7 +71,8 @@ def composition(latent: Array) -> Array:
     """What is coarse in a latent, without its colours and contrast."""
     channels, height, width = latent.shape[1:]
     areas = normalize_reference(latent).reshape(channels, height // AREA, AREA, width // AREA, AREA)
-    return areas.mean(axis=(2, 4), dtype=np.float64)
+    coarse: Array = areas.mean(axis=(2, 4), dtype=np.float64)
+    return coarse
 
 
 def rows(seeds: int) -> Iterator[Row]:
@@ -84,7 +86,8 @@ def rows(seeds: int) -> Iterator[Row]:
             latent = picture(prompt, config, reference, steps)  # noqa: B023
             distance = float(np.sqrt(np.mean(np.square(composition(latent) - target))))  # noqa: B023
             likelihood = float(MODEL.log_likelihood(latent, prompt, SIGMA)[0]) / latent.size  # noqa: B023
-            return Row(method, factor, prompt, of, seed, steps, distance, likelihood)  # noqa: B023
+            contrast = float(latent.std(axis=(2, 3)).mean())
+            return Row(method, factor, prompt, of, seed, steps, distance, likelihood, contrast)  # noqa: B023
 
         for steps in (STEPS, *OTHER_STEPS):
             yield measured("none", 0.0, steps)
@@ -100,34 +103,41 @@ def summary(values: list[float]) -> Array:
     return np.array([np.mean(values), np.std(values, ddof=1) / np.sqrt(len(values))])
 
 
-def left_and_lost(found: list[Row], method: str, factor: float, steps: int) -> tuple[Array, Array]:
-    """The part of the distance that is left, and the likelihood that is lost."""
+def summaries(found: list[Row], method: str, factor: float, steps: int) -> tuple[Array, Array, Array]:
+    """The part of the distance that is left, the likelihood that is lost, and the part of the contrast that is left."""
     plain = {(row.prompt, row.seed): row for row in found if (row.method, row.steps) == ("none", steps)}
     mine = [row for row in found if (row.method, row.factor, row.steps) == (method, factor, steps)]
     bases = [plain[row.prompt, row.seed] for row in mine]
     left = [row.composition / base.composition for row, base in zip(mine, bases, strict=True)]
-    return summary(left), summary([base.likelihood - row.likelihood for row, base in zip(mine, bases, strict=True)])
+    lost = [base.likelihood - row.likelihood for row, base in zip(mine, bases, strict=True)]
+    kept = [row.contrast / base.contrast for row, base in zip(mine, bases, strict=True)]
+    return summary(left), summary(lost), summary(kept)
 
 
-def curves(found: list[Row]) -> dict[str, list[tuple[float, Array, Array]]]:
-    """Method -> for each strength the distance left and the likelihood lost, as pairs of mean and standard error."""
+def curves(found: list[Row]) -> dict[str, list[tuple[float, Array, Array, Array]]]:
+    """Method -> for each strength what `summaries` says, as pairs of mean and standard error."""
     return {
-        method: [(factor, *left_and_lost(found, method, factor, STEPS)) for factor in factors]
+        method: [(factor, *summaries(found, method, factor, STEPS)) for factor in factors]
         for method, (_, factors) in METHODS.items()
     }
 
 
 def table(found: list[Row]) -> str:
     """Markdown."""
-    lines = ["| method | factor | distance left | likelihood lost |", "|---|---|---|---|"]
+    lines = ["| method | factor | distance left | likelihood lost | contrast left |", "|---|---|---|---|---|"]
     for method, points in curves(found).items():
-        for factor, left, lost in points:
-            lines.append(f"| {method} | {factor:g} | {left[0]:.3f} ± {left[1]:.3f} | {lost[0]:.4f} ± {lost[1]:.4f} |")
+        for factor, left, lost, kept in points:
+            cells = (
+                f"{left[0]:.3f} ± {left[1]:.3f}",
+                f"{lost[0]:.4f} ± {lost[1]:.4f}",
+                f"{kept[0]:.2f} ± {kept[1]:.2f}",
+            )
+            lines.append(f"| {method} | {factor:g} | {' | '.join(cells)} |")
     every = (OTHER_STEPS[0], STEPS, *OTHER_STEPS[1:])
     lines += ["", "Distance left:", "", f"| method | factor | {' | '.join(f'{steps} steps' for steps in every)} |"]
     lines.append("|---|---|" + "---|" * len(every))
     for method, factor in MIDDLE.items():
-        lefts = [left_and_lost(found, method, factor, steps)[0] for steps in every]
+        lefts = [summaries(found, method, factor, steps)[0] for steps in every]
         lines.append(f"| {method} | {factor:g} | {' | '.join(f'{left[0]:.3f} ± {left[1]:.3f}' for left in lefts)} |")
     return "\n".join(lines) + "\n"
 
@@ -157,7 +167,7 @@ def plot(found: list[Row], path: Path) -> None:
 def main() -> None:
     """Measures and writes everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--seeds", type=int, default=6)
     parser.add_argument("--out", type=Path, default=Path("out"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)

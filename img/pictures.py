@@ -2,6 +2,9 @@
 
 import tempfile
 from pathlib import Path
+from typing import Any
+
+from PIL import Image
 
 from sonar_sampler import SonarConfig
 from sonar_sampler.cli.contact import contact_sheet
@@ -16,7 +19,7 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Writes grid.png, steps.png and reference.png beside this file."""
+    """Writes grid.png, steps.png, reference.png and guided.png beside this file."""
     job = Job("mountains sunset", config=SonarConfig(seed=7))
     searched = {"momentum": (0.6, 0.75, 0.9), "momentum_hist": (0.5, 0.7, 0.9)}
     with tempfile.TemporaryDirectory(dir=HERE) as folder:
@@ -34,6 +37,34 @@ def main() -> None:
     labels = [f"factor {factor:g}" for factor in factors]
     layout = Layout([""], [*labels, "the reference"], "", 200)
     sheet([[*pulled, reference]], layout).save(HERE / "reference.png", optimize=True)
+    guided().save(HERE / "guided.png", optimize=True)
+
+
+def guided() -> Image.Image:
+    """The same strength at 10, 20 and 50 steps, for the pull of the answer and for that of the latent."""
+    reference = prepare_reference(Job("city night", config=SonarConfig(seed=3)).run())
+    rows: dict[str, dict[str, Any] | None] = {
+        "denoised 0.3": {"ref_method": "denoised", "ref_factor": 0.3, "ref_detail": 0.25},
+        "linear 0.04": {"ref_method": "linear", "ref_factor": 0.04},
+        "no reference": None,
+    }
+    steps = (10, 20, 50)
+    pictures = [
+        [
+            *(
+                Job(
+                    "mountains day",
+                    steps=count,
+                    config=SonarConfig(momentum=1.0, seed=7, **(options or {})),
+                    reference=None if options is None else reference,
+                ).run()
+                for count in steps
+            ),
+            reference,
+        ]
+        for options in rows.values()
+    ]
+    return sheet(pictures, Layout(list(rows), [*(f"{count} steps" for count in steps), "the reference"], "", 200))
 
 
 main()

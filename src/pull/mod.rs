@@ -4,6 +4,7 @@
 mod answer;
 mod lowpass;
 mod options;
+mod pair;
 mod reference;
 mod step;
 
