@@ -6,8 +6,9 @@ The embedded model makes pictures of prompts that contradict a reference (mounta
 at night, for one), with Euler a without momentum. For each method and strength: the distance of the composition to the
 reference's (both normalised per channel, means over areas of 8 x 8 cells; root mean square) and how much less likely
 the picture is under the prompt than without a reference (log density at sigma 0.3, per number of the latent; the model
-knows it exactly; a haze is likelier than a clear day, hence also the contrast that is left); and the distance again with fewer and with more steps. Means over pairs and seeds with standard
-errors. Writes fight.csv, fight.md and fight.png.
+knows it exactly; a haze is likelier than a clear day, hence also the contrast that is left); and the distance again
+with fewer and with more steps. Means over pairs and seeds with standard errors. Writes fight.csv, fight.md and
+fight.png.
 """
 
 from __future__ import annotations
