@@ -1,0 +1,132 @@
+"""One run of a scheduler: the core's `Stepper` between the steps of a pipeline."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+
+from sonar_sampler import Denoise, DtypeError, Noise, SonarConfig, Stepper
+from sonar_sampler.errors import shown
+from sonar_sampler.host_noise import private_seed
+from sonar_sampler.registry import SOLVERS
+from sonar_sampler.tensors import ANSWER, NOISE, Tensors
+
+Tensor = torch.Tensor
+Generators = torch.Generator | Sequence[torch.Generator] | None
+
+
+class Run:
+    """The steps of one run, in float32 as diffusers' own schedulers do them.
+
+    Args:
+        config: the options. Without a seed the noise comes from the pipeline's generators.
+        sigmas: the noise levels from the present step on.
+        sample: the latent at the first of them.
+        reference: a latent to pull towards, shaped like the sample or one image of it.
+        generator: the pipeline's; what is private is keyed by its seed, without a draw from it.
+        packed: the latent is packed (batch, places, channels), as Flux's.
+
+    Raises:
+        SonarError: of the kind that fits the mistake.
+    """
+
+    def __init__(
+        self,
+        config: SonarConfig,
+        sigmas: Tensor,
+        sample: Tensor,
+        reference: Tensor | None,
+        generator: Generators,
+        *,
+        packed: bool,
+    ) -> None:
+        self._seeded = config.seed is not None
+        self._solver = SOLVERS[config.sampler]
+        self._packed = packed
+        self._tensors = Tensors(self._laid_out(sample.float()))
+        if not self._seeded:
+            config = _keyed(config, generator)
+        self.stepper = Stepper(
+            config,
+            sigmas.tolist(),
+            self._given(sample, "sample"),
+            reference=None if reference is None else self._given(_of_frames(reference, sample), "reference"),
+            record=False,
+        )
+
+    def step(
+        self, sample: Tensor, denoise: Callable[[Tensor, float], Tensor], generator: Generators
+    ) -> tuple[Tensor, Tensor]:
+        """One step.
+
+        Args:
+            sample: the latent that the pipeline has now: it may have changed it since the last step.
+            denoise: called as `denoise(sample, sigma)`, answers the denoised latent in float32.
+            generator: where the noise comes from, unless the run has its own seeds.
+
+        Returns:
+            The next latent and the denoised one, both float32.
+        """
+        stepper, sample = self.stepper, sample.float()
+        stepper.replace_x(self._given(sample, "sample"))
+        step, denoised, drawn = stepper.step, sample, False
+        while stepper.step == step:
+            request = stepper.request()
+            if isinstance(request, Noise):
+                drawn = True
+                self._draw(sample, generator)
+            elif isinstance(request, Denoise):
+                denoised = denoise(sample, request.sigma)
+                stepper.feed(self._tensors.array(self._laid_out(denoised), ANSWER))
+            else:
+                break
+        if not drawn and not self._seeded and self._solver.noise == "independent":
+            # Drawn and not used, so that the generator is where diffusers' own ancestral step leaves it.
+            _noise(sample, generator)
+        latent = stepper.x if stepper.result is None else stepper.result
+        return self._as_sample(self._tensors.tensor(latent.copy())), denoised
+
+    def _draw(self, sample: Tensor, generator: Generators) -> None:
+        if self._seeded or self._solver.noise == "private":
+            self.stepper.draw()
+        else:
+            self.stepper.feed(self._tensors.array(self._laid_out(_noise(sample, generator)), NOISE))
+
+    def _given(self, tensor: Tensor, name: str) -> Any:
+        if not isinstance(tensor, Tensor):
+            raise DtypeError(f"{name} = {shown(tensor)}: must be a torch tensor")
+        return self._tensors.given(self._laid_out(tensor), name)
+
+    def _laid_out(self, tensor: Tensor) -> Tensor:
+        """As the core wants it: channels second."""
+        return tensor.transpose(1, 2).contiguous() if self._packed else tensor.contiguous()
+
+    def _as_sample(self, tensor: Tensor) -> Tensor:
+        return tensor.transpose(1, 2).contiguous() if self._packed else tensor
+
+
+def _noise(sample: Tensor, generator: Generators) -> Tensor:
+    if generator is not None and not isinstance(generator, torch.Generator):
+        generator = list(generator)
+    noise: Tensor = randn_tensor(sample.shape, generator, sample.device, sample.dtype)
+    return noise
+
+
+def _keyed(config: SonarConfig, generator: Generators) -> SonarConfig:
+    """The config with seeds for what is private: those of the generators, which are left where they are."""
+    if isinstance(generator, torch.Generator):
+        return replace(config, seed=generator.initial_seed() % 2**63)
+    if generator:
+        return replace(config, seed=tuple(each.initial_seed() % 2**63 for each in generator))
+    return private_seed(config, SOLVERS[config.sampler].noise)
+
+
+def _of_frames(reference: Tensor, sample: Tensor) -> Tensor:
+    """A picture as the reference of a video: the same for every frame."""
+    if reference.ndim == sample.ndim == 5 and reference.shape[2] == 1:
+        return reference.expand(-1, -1, sample.shape[2], -1, -1)
+    return reference
