@@ -28,8 +28,8 @@ class SonarFlowScheduler(Stepping, FlowMatchEulerDiscreteScheduler, SchedulerMix
     "euler" its steps are that class's up to the rounding of float32.
 
     Args:
-        num_train_timesteps, ...: the arguments of `FlowMatchEulerDiscreteScheduler` but `stochastic_sampling`, which
-            the sampler "euler_a" takes the place of; also from the config of another scheduler.
+        num_train_timesteps, ...: every argument of `FlowMatchEulerDiscreteScheduler`; also from the config of another
+            scheduler. `stochastic_sampling` does nothing: the sampler says whether there is fresh noise.
         flow_shift: the shift of a config that has its own levels; None leaves it to `shift` and `mu`.
         prediction_type: "flow_prediction".
         sampler, momentum, ...: the options of `SonarConfig`, but churn. Give a `seed` for noise that can be made
@@ -56,7 +56,6 @@ class SonarFlowScheduler(Stepping, FlowMatchEulerDiscreteScheduler, SchedulerMix
 
     __init__.__signature__ = with_options(  # type: ignore[attr-defined]
         FlowMatchEulerDiscreteScheduler.__init__,
-        "stochastic_sampling",
         flow_shift=None,
         prediction_type="flow_prediction",
     )

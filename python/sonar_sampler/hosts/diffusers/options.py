@@ -16,16 +16,18 @@ OPTIONS: tuple[str, ...] = tuple(name for name in knobs() if name not in _LEFT_O
 """The options of `SonarConfig` that a scheduler takes by name."""
 
 
-def with_options(host: Callable[..., None], *left_out: str, **added: Any) -> inspect.Signature:
-    """The signature of a scheduler: the host's own arguments, some left out or added, and Sonar's options.
+def with_options(host: Callable[..., None], **added: Any) -> inspect.Signature:
+    """The signature of a scheduler: the host's own arguments, some more, and Sonar's options.
 
     diffusers makes a scheduler's config from it.
     """
     kind = inspect.Parameter.POSITIONAL_OR_KEYWORD
-    own = {name: each for name, each in inspect.signature(host).parameters.items() if name not in left_out}
     more = {**added, **{name: default(name) for name in OPTIONS}}
     return inspect.Signature(
-        [*own.values(), *(inspect.Parameter(name, kind, default=value) for name, value in more.items())]
+        [
+            *inspect.signature(host).parameters.values(),
+            *(inspect.Parameter(name, kind, default=value) for name, value in more.items()),
+        ]
     )
 
 

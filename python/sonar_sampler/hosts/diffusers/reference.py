@@ -66,10 +66,9 @@ def _mode(encoded: Any) -> Tensor:
 
 def _scaled(vae: Any, latent: Tensor) -> Tensor:
     config = vae.config
-    # LTX's VAE has them as buffers.
-    mean, std = (getattr(vae, name, None) for name in ("latents_mean", "latents_std"))
-    if mean is None:
-        mean, std = (getattr(config, name, None) for name in ("latents_mean", "latents_std"))
+    # LTX's VAE has them as buffers, the others in the config.
+    known = {**config, **dict(vae.named_buffers(recurse=False))}
+    mean, std = known.get("latents_mean"), known.get("latents_std")
     scale = getattr(config, "scaling_factor", None) or 1.0
     if mean is not None and std is not None:
         shape = (1, -1, *[1] * (latent.ndim - 2))

@@ -71,14 +71,15 @@ class Run:
         Returns:
             The next latent and the denoised one, both float32.
         """
-        stepper, sample = self.stepper, sample.float()
+        # In its own dtype: torch draws other numbers in another.
+        stepper, like, sample = self.stepper, sample, sample.float()
         stepper.replace_x(self._given(sample, "sample"))
         step, denoised, drawn = stepper.step, sample, False
         while stepper.step == step:
             request = stepper.request()
             if isinstance(request, Noise):
                 drawn = True
-                self._draw(sample, generator)
+                self._draw(like, generator)
             elif isinstance(request, Denoise):
                 denoised = denoise(sample, request.sigma)
                 stepper.feed(self._tensors.array(self._laid_out(denoised), ANSWER))
@@ -86,15 +87,16 @@ class Run:
                 break
         if not drawn and not self._seeded and self._solver.noise == "independent":
             # Drawn and not used, so that the generator is where diffusers' own ancestral step leaves it.
-            _noise(sample, generator)
+            _noise(like, generator)
         latent = stepper.x if stepper.result is None else stepper.result
-        return self._as_sample(self._tensors.tensor(latent.copy())), denoised
+        # In the strides of the sample: a network's last bits depend on them.
+        return torch.empty_like(sample).copy_(self._as_sample(self._tensors.tensor(latent.copy()))), denoised
 
-    def _draw(self, sample: Tensor, generator: Generators) -> None:
+    def _draw(self, like: Tensor, generator: Generators) -> None:
         if self._seeded or self._solver.noise == "private":
             self.stepper.draw()
         else:
-            self.stepper.feed(self._tensors.array(self._laid_out(_noise(sample, generator)), NOISE))
+            self.stepper.feed(self._tensors.array(self._laid_out(_noise(like, generator)), NOISE))
 
     def _given(self, tensor: Tensor, name: str) -> Any:
         if not isinstance(tensor, Tensor):
@@ -106,13 +108,13 @@ class Run:
         return tensor.transpose(1, 2).contiguous() if self._packed else tensor.contiguous()
 
     def _as_sample(self, tensor: Tensor) -> Tensor:
-        return tensor.transpose(1, 2).contiguous() if self._packed else tensor
+        return tensor.transpose(1, 2) if self._packed else tensor
 
 
-def _noise(sample: Tensor, generator: Generators) -> Tensor:
+def _noise(like: Tensor, generator: Generators) -> Tensor:
     if generator is not None and not isinstance(generator, torch.Generator):
         generator = list(generator)
-    noise: Tensor = randn_tensor(sample.shape, generator, sample.device, sample.dtype)
+    noise: Tensor = randn_tensor(like.shape, generator, like.device, like.dtype)
     return noise
 
 
