@@ -14,13 +14,15 @@ from PIL import Image
 import sonar_sampler.hosts.diffusers.hub.sonar_scheduler as of_hub
 from sonar_sampler import ConfigError
 from sonar_sampler.hosts.diffusers import SonarFlowScheduler, SonarScheduler, encode_reference
-from tiny_pipelines import SIZE, pipeline, prompt
+from tiny_pipelines import FRAMES, SIZE, pipeline, prompt
 
 KINDS = {
     "sd1": ("StableDiffusionPipeline", "StableDiffusionImg2ImgPipeline", "StableDiffusionInpaintPipeline"),
     "sdxl": ("StableDiffusionXLPipeline", "StableDiffusionXLImg2ImgPipeline", "StableDiffusionXLInpaintPipeline"),
     "sd3": ("StableDiffusion3Pipeline", "StableDiffusion3Img2ImgPipeline", "StableDiffusion3InpaintPipeline"),
     "flux": ("FluxPipeline", "FluxImg2ImgPipeline", "FluxInpaintPipeline"),
+    "qwen": ("QwenImagePipeline",),
+    "ltx": ("LTXPipeline",),
     "wan": ("WanPipeline",),
 }
 TASKS = [(family, task) for family, kinds in KINDS.items() for task in range(len(kinds))]
@@ -57,8 +59,8 @@ def run(made, family, task=0, steps=4, batch=1, generator=None, output="latent",
         call["mask_image"] = mask()
     if task != 1 or family not in SIGMAS:
         call |= {"width": SIZE, "height": SIZE}
-    if family == "wan":
-        call["num_frames"] = 5
+    if family in FRAMES:
+        call["num_frames"] = FRAMES[family]
     return made(**call)[0]
 
 
@@ -80,7 +82,7 @@ def test_without_momentum_the_pictures_are_diffusers_own(family, task, sampler):
     assert torch.equal(run(ours, family, task), run(theirs, family, task))
 
 
-@pytest.mark.parametrize(("family", "task"), [each for each in TASKS if each[0] in ("sd3", "flux")])
+@pytest.mark.parametrize(("family", "task"), [each for each in TASKS if each[0] in ("sd3", "flux", "qwen", "ltx")])
 def test_without_momentum_the_pictures_of_flow_models_are_diffusers_own_up_to_rounding(family, task):
     ours = of(family, task, momentum=1.0, sampler="euler")
     theirs = run(pipeline(type(ours), family), family, task)
@@ -98,18 +100,21 @@ def test_a_batch_is_the_pictures_one_by_one(family):
 @EACH
 def test_a_reference_of_the_pipelines_own_vae_pulls(family):
     made = of(family, sampler="euler", ref_factor=0.3)
-    target = encode_reference(made, picture(3), width=SIZE, height=SIZE)
+    target = encode_reference(made, picture(3), width=SIZE, height=SIZE, num_frames=FRAMES.get(family, 1))
     plain = run(made, family)
     made.scheduler.set_reference(target)
     pulled = run(made, family)
     assert target.dtype is torch.float32
-    assert target.shape == plain[:, :, :1].shape if family == "wan" else target.shape == plain.shape
+    assert target.shape == plain.shape
 
     def likeness(latent):
-        flat = torch.stack([latent.flatten(), target.expand_as(latent).flatten()])
-        return torch.corrcoef(flat)[0, 1]
+        return torch.corrcoef(torch.stack([latent.flatten(), target.flatten()]))[0, 1]
 
     assert likeness(pulled) > likeness(plain) + 0.05
+
+
+def encoded(made, pixels):
+    return made.vae.encode(pixels[:, :, None]).latent_dist.mode()
 
 
 @EACH
@@ -119,9 +124,12 @@ def test_a_reference_is_encoded_as_the_pipeline_encodes_a_picture(family):
     target = encode_reference(made, picture(3), width=SIZE, height=SIZE)
     pixels = (getattr(made, "image_processor", None) or made.video_processor).preprocess(picture(3), SIZE, SIZE)
     config = made.vae.config
-    if family == "wan":
+    if family == "ltx":
+        own = made._pack_latents(made._normalize_latents(encoded(made, pixels), torch.zeros(8), torch.ones(8)))
+    elif family in ("wan", "qwen"):
         mean, std = (torch.tensor(each).reshape(1, -1, 1, 1, 1) for each in (config.latents_mean, config.latents_std))
-        own = (made.vae.encode(pixels[:, :, None]).latent_dist.mode() - mean) / std
+        own = (encoded(made, pixels) - mean) / std
+        own = made._pack_latents(own, 1, *own.shape[1:2], *own.shape[3:]) if family == "qwen" else own
     else:
         own = made.vae.encode(pixels).latent_dist.mode()
         own = (own - (config.shift_factor or 0)) * config.scaling_factor

@@ -5,10 +5,14 @@ from functools import cache
 import torch
 from diffusers import (
     AutoencoderKL,
+    AutoencoderKLLTXVideo,
+    AutoencoderKLQwenImage,
     AutoencoderKLWan,
     EulerDiscreteScheduler,
     FlowMatchEulerDiscreteScheduler,
     FluxTransformer2DModel,
+    LTXVideoTransformer3DModel,
+    QwenImageTransformer2DModel,
     SD3Transformer2DModel,
     UNet2DConditionModel,
     UniPCMultistepScheduler,
@@ -97,6 +101,65 @@ def parts(family):
         vae = _vae(2, scaling_factor=0.3611, shift_factor=0.1159)
         scheduler = FlowMatchEulerDiscreteScheduler(shift=3.0, use_dynamic_shifting=True)
         return {"transformer": transformer, "vae": vae, **dict.fromkeys(names), "scheduler": scheduler}
+    return {**_OTHERS[family](), "text_encoder": None, "tokenizer": None}
+
+
+def _qwen():
+    transformer = QwenImageTransformer2DModel(
+        patch_size=2,
+        in_channels=16,
+        out_channels=4,
+        num_layers=1,
+        attention_head_dim=16,
+        num_attention_heads=3,
+        joint_attention_dim=8,
+        guidance_embeds=False,
+        axes_dims_rope=(8, 4, 4),
+    )
+    vae = AutoencoderKLQwenImage(
+        base_dim=24,
+        z_dim=4,
+        dim_mult=[1, 2, 4],
+        num_res_blocks=1,
+        temperal_downsample=[False, True],
+        latents_mean=[0.1] * 4,
+        latents_std=[1.2] * 4,
+    )
+    scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
+    return {"transformer": transformer, "vae": vae, "scheduler": scheduler}
+
+
+def _ltx():
+    transformer = LTXVideoTransformer3DModel(
+        in_channels=8,
+        out_channels=8,
+        patch_size=1,
+        patch_size_t=1,
+        num_attention_heads=4,
+        attention_head_dim=8,
+        cross_attention_dim=32,
+        num_layers=1,
+        caption_channels=8,
+    )
+    vae = AutoencoderKLLTXVideo(
+        latent_channels=8,
+        block_out_channels=(8, 8, 8, 8),
+        decoder_block_out_channels=(8, 8, 8, 8),
+        layers_per_block=(1,) * 5,
+        decoder_layers_per_block=(1,) * 5,
+        spatio_temporal_scaling=(True, True, False, False),
+        decoder_spatio_temporal_scaling=(True, True, False, False),
+        decoder_inject_noise=(False,) * 5,
+        upsample_residual=(False,) * 4,
+        upsample_factor=(1,) * 4,
+        patch_size=1,
+        patch_size_t=1,
+    )
+    scheduler = FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True, shift_terminal=0.1, max_shift=2.05)
+    return {"transformer": transformer, "vae": vae, "scheduler": scheduler}
+
+
+def _wan():
     transformer = WanTransformer3DModel(
         patch_size=(1, 2, 2),
         num_attention_heads=2,
@@ -115,7 +178,12 @@ def parts(family):
     scheduler = UniPCMultistepScheduler(
         use_flow_sigmas=True, flow_shift=3.0, prediction_type="flow_prediction", num_train_timesteps=1000
     )
-    return {"transformer": transformer, "vae": vae, "text_encoder": None, "tokenizer": None, "scheduler": scheduler}
+    return {"transformer": transformer, "vae": vae, "scheduler": scheduler}
+
+
+_OTHERS = {"qwen": _qwen, "ltx": _ltx, "wan": _wan}
+FRAMES = {"ltx": 9, "wan": 5}
+"""Of the videos."""
 
 
 def prompt(family, batch=1):
@@ -128,8 +196,10 @@ def prompt(family, batch=1):
     words = {"prompt_embeds": embedding(6, 8)}
     if family in ("sdxl", "sd3", "flux"):
         words["pooled_prompt_embeds"] = embedding(8)
+    if family in ("ltx", "qwen"):
+        words["prompt_attention_mask" if family == "ltx" else "prompt_embeds_mask"] = torch.ones(batch, 6).long()
     if family != "flux":
-        words |= {f"negative_{name}": torch.zeros_like(value) for name, value in words.items()}
+        words |= {f"negative_{name}": value * 0 + name.endswith("mask") for name, value in words.items()}
     return words
 
 

@@ -12,17 +12,17 @@ from sonar_sampler.errors import ConfigError
 Tensor = torch.Tensor
 
 
-def encode_reference(pipeline: Any, image: Any, *, width: int, height: int) -> Tensor:
+def encode_reference(pipeline: Any, image: Any, *, width: int, height: int, num_frames: int = 1) -> Tensor:
     """Encodes an image with the pipeline's VAE, for `set_reference` of its scheduler.
 
     The latent is the mode of the posterior, (z - shift) * scale as the VAE's config says, or (z - mean) / std where it
-    has those by channel; packed where the pipeline packs its latents. For a video it is one frame, which stands for
-    all.
+    has those by channel; packed where the pipeline packs its latents. In a video it is every frame.
 
     Args:
         pipeline: a pipeline of diffusers with a VAE.
         image: a PIL image, or what else the pipeline's own image processor takes.
         width, height: of the pictures that are made, in pixels.
+        num_frames: of the videos that are made, as the pipeline takes it.
 
     Returns:
         The latent of one image, float32, on the device of the VAE.
@@ -49,13 +49,22 @@ def encode_reference(pipeline: Any, image: Any, *, width: int, height: int) -> T
     finally:
         if upcast:
             vae.to(dtype)
-    return _packed(pipeline, _scaled(vae, latent))
+    latent = _scaled(vae, latent)
+    if latent.ndim == 5:
+        latent = latent.expand(-1, -1, (num_frames - 1) // _frames_in_one(pipeline) + 1, -1, -1)
+    return _packed(pipeline, latent)
 
 
 def _of_video(vae: Any) -> bool:
     """Whether a VAE takes (batch, channel, frame, height, width)."""
     weights = next((each for each in vae.parameters() if each.ndim >= 4), None)
     return weights is not None and weights.ndim == 5
+
+
+def _frames_in_one(pipeline: Any) -> int:
+    """How many frames of a video are one of its latent."""
+    names = ("vae_temporal_compression_ratio", "vae_scale_factor_temporal")
+    return next((int(getattr(pipeline, name)) for name in names if hasattr(pipeline, name)), 1)
 
 
 def _mode(encoded: Any) -> Tensor:

@@ -54,7 +54,7 @@ class Run:
             config,
             sigmas.tolist(),
             self._given(sample, "sample"),
-            reference=None if reference is None else self._given(_of_frames(reference, sample), "reference"),
+            reference=None if reference is None else self._given(reference, "reference"),
             record=False,
         )
 
@@ -125,10 +125,3 @@ def _keyed(config: SonarConfig, generator: Generators) -> SonarConfig:
     if generator:
         return replace(config, seed=tuple(each.initial_seed() % 2**63 for each in generator))
     return private_seed(config, SOLVERS[config.sampler].noise)
-
-
-def _of_frames(reference: Tensor, sample: Tensor) -> Tensor:
-    """A picture as the reference of a video: the same for every frame."""
-    if reference.ndim == sample.ndim == 5 and reference.shape[2] == 1:
-        return reference.expand(-1, -1, sample.shape[2], -1, -1)
-    return reference
