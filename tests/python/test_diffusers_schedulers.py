@@ -10,7 +10,7 @@ import pytest
 import torch
 from diffusers.schedulers import KarrasDiffusionSchedulers
 
-from sonar_sampler import ConfigError, LatentError
+from sonar_sampler import ConfigError, DtypeError, LatentError, NumericError, ScheduleError
 from sonar_sampler import torch as sonar
 from sonar_sampler.hosts.diffusers import SonarFlowScheduler, SonarScheduler
 
@@ -145,6 +145,28 @@ def test_an_index_is_no_timestep(kind, index):
     scheduler.set_timesteps(4)
     with pytest.raises(ConfigError, match="timestep = 3: is an index"):
         scheduler.step(noise(), index, noise())
+
+
+@BOTH
+@pytest.mark.parametrize(
+    ("given", "error", "words"),
+    [
+        ({"model_output": noise((2, 3, 8, 8))}, LatentError, r"model_output has shape \[2, 3, 8, 8\]: must be"),
+        ({"model_output": noise().long()}, DtypeError, "model_output has dtype torch.int64"),
+        ({"sample": None}, DtypeError, "sample is a NoneType"),
+        ({"model_output": noise() * torch.nan}, NumericError, "step 0: the denoiser answered NaN"),
+        ({"timestep": torch.tensor(77.7)}, ScheduleError, "timestep = 77.*is none of the scheduler's timesteps"),
+        ({"generator": [seeded()]}, ValueError, "1"),
+    ],
+)
+def test_what_cannot_be_stepped_with_is_refused_and_the_next_run_is_whole(kind, given, error, words):
+    scheduler = made(kind)
+    expected = walk(scheduler, noise(), generator=seeded())
+    scheduler.set_timesteps(4)
+    call = {"model_output": noise(), "timestep": scheduler.timesteps[0], "sample": noise(), "generator": seeded()}
+    with pytest.raises(error, match=words):
+        scheduler.step(**{**call, **given})
+    assert torch.equal(walk(scheduler, noise(), generator=seeded()), expected)
 
 
 @BOTH

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 
-from sonar_sampler.errors import ConfigError
+from sonar_sampler.errors import ConfigError, DtypeError, LatentError, ScheduleError, shown
 from sonar_sampler.hosts.diffusers.options import sonar_config
 from sonar_sampler.hosts.diffusers.run import Generators, Run
 
@@ -18,6 +18,7 @@ class Stepping:
 
     config: Any
     sigmas: Tensor
+    timesteps: Tensor
     step_index: int | None
     _flow: bool
     _run: Run | None = None
@@ -38,6 +39,14 @@ class Stepping:
         self, model_output: Tensor, timestep: Any, sample: Tensor, generator: Generators
     ) -> tuple[Tensor, Tensor]:
         """The next and the denoised latent, float32."""
+        for name, value in (("model_output", model_output), ("sample", sample)):
+            if not isinstance(value, Tensor) or not value.is_floating_point():
+                found = f"has dtype {value.dtype}" if isinstance(value, Tensor) else f"is a {type(value).__name__}"
+                raise DtypeError(f"{name} {found}; must be a torch tensor of a real floating dtype")
+        if model_output.shape != sample.shape:
+            raise LatentError(
+                f"model_output has shape {list(model_output.shape)}: must be {list(sample.shape)} like the sample"
+            )
         if isinstance(timestep, int) or (isinstance(timestep, Tensor) and not timestep.is_floating_point()):
             raise ConfigError(f"timestep = {timestep}: is an index; pass one of `scheduler.timesteps`")
         if self.step_index is None:
@@ -56,7 +65,13 @@ class Stepping:
         return latents
 
     def _init_step_index(self, timestep: Any) -> None:
-        super()._init_step_index(timestep)  # type: ignore[misc]
+        try:
+            super()._init_step_index(timestep)  # type: ignore[misc]
+        except IndexError:
+            known = shown(self.timesteps.tolist())
+            raise ScheduleError(
+                f"timestep = {float(timestep)}: is none of the scheduler's timesteps, {known}"
+            ) from None
 
     def _denoised(self, model_output: Tensor, sample: Tensor, sigma: float) -> Tensor:
         raise NotImplementedError
