@@ -68,8 +68,13 @@ impl Latents {
             Extra::Lead => config.momentum.momentum_mode = MomentumMode::Lead,
         }
         let sigmas: Vec<f64> = (0..=STEPS).rev().map(|i| 0.1 * f64::from(i)).collect();
-        let start =
-            Start { shape: &self.shape, x: self.x.clone(), history: Some(self.history.clone()), reference };
+        let start = Start {
+            shape: &self.shape,
+            x: self.x.clone(),
+            history: Some(self.history.clone()),
+            reference,
+            mask: None,
+        };
         let manner = Manner { threads, ..Manner::default() };
         Run::new(&Own, config, &sigmas, start, manner, Elementary::own()).expect("the run is well formed")
     }
@@ -88,6 +93,7 @@ fn steps(criterion: &mut Criterion) {
         ("step", Extra::Nothing),
         ("linear", Extra::Pull(RefMethod::Linear)),
         ("euler", Extra::Pull(RefMethod::Euler)),
+        ("denoised", Extra::Pull(RefMethod::Denoised)),
         ("lead", Extra::Lead),
     ];
     for shape in SHAPES {

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from sides import COPY, EULER, K_DIFFUSION, LEAD, LINEAR, ONE_THREAD, SONAR, TORCH, Case
+from sides import COARSE, COPY, DENOISED, EULER, K_DIFFUSION, LEAD, LINEAR, ONE_THREAD, SONAR, TORCH, Case
 
 
 @dataclass
@@ -80,14 +80,14 @@ def table(results: list[Measured]) -> str:
     lines += [
         "",
         "| latent | one thread | all threads: faster, times | linear guidance: longer, times "
-        "| euler guidance: longer, times | lead: longer, times |",
-        "|---|---|---|---|---|---|",
+        "| euler guidance: longer, times | denoised guidance: longer, times | the same, coarse | lead: longer, times |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for result in results:
         lines.append(
             f"| {result.case.name}, {result.case} | {result.time(ONE_THREAD):.1f} | {times(result.ratio(ONE_THREAD))} "
             f"| {times(result.ratio(LINEAR), 1.6)} | {times(result.ratio(EULER), 1.6)} "
-            f"| {times(result.ratio(LEAD), 1.7)} |"
+            f"| {times(result.ratio(DENOISED))} | {times(result.ratio(COARSE))} | {times(result.ratio(LEAD), 1.7)} |"
         )
     return "\n".join(lines)
 

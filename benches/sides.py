@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -22,14 +23,21 @@ Run = Callable[[], object]
 
 SONAR, TORCH, K_DIFFUSION, COPY = "Sonar", "the same in torch", "k-diffusion without momentum", "copying"
 ONE_THREAD, LINEAR, EULER = "Sonar, one thread", "Sonar, linear guidance", "Sonar, euler guidance"
+DENOISED, COARSE = "Sonar, denoised guidance", "Sonar, coarse guidance"
 LEAD = "Sonar, lead"
-SIDES = (SONAR, TORCH, K_DIFFUSION, COPY, ONE_THREAD, LINEAR, EULER, LEAD)
+SIDES = (SONAR, TORCH, K_DIFFUSION, COPY, ONE_THREAD, LINEAR, EULER, DENOISED, COARSE, LEAD)
 
 PLAIN = SonarConfig()
 LEADING = SonarConfig.lead()
 GUIDED = {
-    side: SonarConfig(ref_method=method, ref_start=0, ref_stop=10_000)
-    for side, method in ((LINEAR, "linear"), (EULER, "euler"))
+    **{
+        side: SonarConfig(ref_method=method, ref_start=0, ref_stop=10_000)
+        for side, method in ((LINEAR, "linear"), (EULER, "euler"))
+    },
+    **{
+        side: SonarConfig(ref_method="denoised", ref_factor=0.3, ref_stop=1.0, ref_detail=detail)
+        for side, detail in ((DENOISED, 1.0), (COARSE, 0.25))
+    },
 }
 
 
@@ -96,8 +104,7 @@ def sides(case: Case, steps: int, threads: int) -> dict[str, list[Run]]:
         K_DIFFUSION: [k_diffusion],
         COPY: copying(x.numel(), steps, threads),
         ONE_THREAD: [one_thread],
-        LINEAR: [lambda: sonar(GUIDED[LINEAR], reference)],
-        EULER: [lambda: sonar(GUIDED[EULER], reference)],
+        **{side: [partial(sonar, config, reference)] for side, config in GUIDED.items()},
         LEAD: [lambda: sonar(LEADING)],
     }
 

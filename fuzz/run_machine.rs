@@ -11,7 +11,7 @@ use proptest::sample::select;
 use sonar_sampler::config::{RunOptions, Seed};
 use sonar_sampler::direction::{HistoryInit, MomentumMode, MomentumOptions, MomentumSign, Sign};
 use sonar_sampler::options::{PerStep, StepPosition};
-use sonar_sampler::pull::{RefMethod, ReferenceOptions};
+use sonar_sampler::pull::{RefMatch, RefMethod, ReferenceOptions};
 use sonar_sampler::run::{Manner, Start};
 use sonar_sampler::schedule::Elementary;
 use sonar_sampler::solver::{Sampler, SolverOptions};
@@ -99,7 +99,9 @@ prop_compose! {
         sampler in select(Sampler::ALL),
         momentum in momentum(steps),
         ref_method in select(RefMethod::ALL),
+        ref_match in select(RefMatch::ALL),
         ref_factor in per_step(steps),
+        ref_window in (0.0..1.1_f64, 0.0..1.1_f64),
         positions in (position(), position()),
         numbers in (number(), number(), number(), number(), number()),
         flags in (prop::bool::weighted(0.3), any::<bool>()),
@@ -111,7 +113,15 @@ prop_compose! {
         Config {
             run: RunOptions { sampler, exact_last_step: flags.1, seed },
             momentum,
-            reference: ReferenceOptions { ref_method, ref_factor, ref_start: positions.0, ref_stop: positions.1 },
+            reference: ReferenceOptions {
+                ref_method,
+                ref_factor,
+                ref_start: positions.0,
+                ref_stop: positions.1,
+                ref_fade: ref_window.0,
+                ref_match,
+                ref_detail: ref_window.1,
+            },
             solver: SolverOptions {
                 eta: numbers.0,
                 s_churn: if numbers.1 < 0.5 { 0.0 } else { numbers.1 },
@@ -186,6 +196,7 @@ impl Fed {
             x: values(size, 1, false),
             history: None,
             reference: reference.as_ref().map(|reference| reference.view()),
+            mask: None,
         };
         let manner = Manner { records: keeps_x, keeps_x, threads: 1 };
         let run = Run::new(&Own, config.clone(), sigmas, start, manner, Elementary::own())?;

@@ -209,6 +209,15 @@ pub(crate) fn in_unit_interval(field: &'static str, value: &PerStep) -> Result<(
     }
 }
 
+/// Refuses a number outside `[low, high]`.
+pub(crate) fn in_range(field: &'static str, value: f64, [low, high]: [f64; 2]) -> Result<()> {
+    if (low..=high).contains(&value) {
+        Ok(())
+    } else {
+        Err(Error::config(field, shown(value), format!("must be in [{low}, {high}]")))
+    }
+}
+
 /// Refuses a negative or infinite number.
 pub(crate) fn at_least_zero(field: &'static str, value: f64) -> Result<()> {
     if value.is_finite() && value >= 0.0 {

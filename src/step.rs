@@ -287,7 +287,7 @@ mod tests {
         for method in RefMethod::ALL {
             let step = Step {
                 advance: Some(moving(3.3, 2.1, Directed::Plain)),
-                pull: Some(Pull::new(*method, 0.3, 3.3, 2.5)),
+                pull: Pull::new(*method, 0.3, 3.3, 2.5),
                 rescale: 1.0,
                 noise: Some(Added { factors: [1.0, 0.7, 1.0] }),
                 keeps_answer: false,

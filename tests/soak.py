@@ -78,7 +78,8 @@ class Kind:
             momentum_hist=rng.random(),
             momentum_hist_init="zero" if leads else rng.choice(["zero", "rand_init", "rand_new"]),
             momentum_sign="pos" if leads else rng.choice(["pos", "rand"]),
-            ref_method=rng.choice(["linear", "euler"]),
+            ref_method=rng.choice(["linear", "euler", "denoised"]),
+            ref_detail=rng.choice([1.0, 0.3]),
             s_churn=rng.choice([0.0, 1.0]),
             exact_last_step=rng.random() < 0.2,
             seed=k,
@@ -95,7 +96,7 @@ class Kind:
 
     def run(self, model):
         if self.for_host:
-            host, given = Host(self, model), {"reference": self.reference, "history": None}
+            host, given = Host(self, model), {"reference": self.reference, "reference_mask": None, "history": None}
             return digest(run_for(host, self.x, SIGMAS, self.config, **given, threads=None, elementary=None))
         return self.alone(model)
 

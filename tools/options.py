@@ -33,7 +33,7 @@ def table() -> str:
                 values = ", ".join(f"`{choice}`" for choice in knob.choices) or knob.kind
                 if takes_sequence(option.type):
                     values += "; or one per image" if knob.kind == "seed" else "; or one per step"
-                mode = f" Only in the mode `{knob.mode}`." if knob.mode else ""
+                mode = f" Only with `{knob.needs[0]}` {knob.needs[1]}." if knob.needs else ""
                 lines.append(f"| `{option.name}` | {knob.label} | `{option.default}` | {values} | {knob.help}{mode} |")
         lines.append("")
     return "\n".join(lines)

@@ -83,6 +83,7 @@ def run_for(
     config: SonarConfig,
     *,
     reference: _Latent | None,
+    reference_mask: _Latent | None,
     history: _Latent | None,
     threads: int | None,
     elementary: Callable[[str, float], float] | None,
@@ -96,7 +97,7 @@ def run_for(
             levels, first says that it is the step's first call, and draws is None or the two levels of the noise's interval.
             `noise(level, next_level)` answers the noise before a model call. None for noise lets it be drawn from
             `config.seed`.
-        x, sigmas, config, reference, history, threads: as in `sample`.
+        x, sigmas, config, reference, reference_mask, history, threads: as in `sample`.
         elementary: as in `Stepper`.
 
     Returns:
@@ -246,7 +247,7 @@ class Stepper:
     It can be copied and pickled, with all that it is at.
 
     Args:
-        config, sigmas, x, reference, history, threads: as in `sample`. x may be given later: `start`.
+        config, sigmas, x, reference, reference_mask, history, threads: as in `sample`. x may be given later: `start`.
         record: keep the corrected derivative of the last step for `momentum_d`; costs an array and time.
         elementary: a host's own elementary functions for the numbers of the schedule, called as `elementary(name, value)`
             with "sqrt", "exp", "log" or "expm1" and a float, for hosts whose functions are not correctly rounded and who
@@ -277,13 +278,21 @@ class Stepper:
         x: _Latent | None = None,
         *,
         reference: _Latent | None = None,
+        reference_mask: _Latent | None = None,
         history: _Latent | None = None,
         record: bool = True,
         threads: int | None = None,
         elementary: Callable[[str, float], float] | None = None,
     ) -> Stepper: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
-    def start(self, x: _Latent, *, reference: _Latent | None = None, history: _Latent | None = None) -> None:
+    def start(
+        self,
+        x: _Latent,
+        *,
+        reference: _Latent | None = None,
+        reference_mask: _Latent | None = None,
+        history: _Latent | None = None,
+    ) -> None:
         """Gives a stepper that was made without a latent its latent, and what else a run starts from.
 
         Raises:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from sonar_sampler.presets import LEAD, PRESETS
@@ -37,8 +38,13 @@ class Listed:
         if options.get("momentum_mode", mode) == mode:
             return {}
         # All of momentum, as the preset itself: what was set for the other mode means nothing here.
-        momentum = {name: default(name) for name, knob in knobs().items() if knob.group == "momentum"}
-        return {**momentum, **options}
+        return {**_momentum(), **options}
+
+
+@cache
+def _momentum() -> Mapping[str, Any]:
+    """The options of the group "momentum" with their defaults."""
+    return {name: default(name) for name, knob in knobs().items() if knob.group == "momentum"}
 
 
 LISTED: Mapping[str, Listed] = {

@@ -13,7 +13,8 @@ class Preset:
 
     Attributes:
         help: one sentence: what becomes of the picture.
-        options: the options of `SonarConfig` that make it; all others of the group "momentum" have their defaults.
+        options: the options of `SonarConfig` that make it; all others of the group "momentum" have their defaults, and
+            those of the group "reference" stay as they are.
     """
 
     help: str
@@ -21,6 +22,7 @@ class Preset:
 
 
 LEAD = "Lead"
+GUIDED = "Guided by an image"
 
 PRESETS: Mapping[str, Preset] = {
     "Classic": Preset(
@@ -42,6 +44,10 @@ PRESETS: Mapping[str, Preset] = {
     LEAD: Preset(
         "The plain picture, nearer to what many steps would make of it; for 5 to 20 steps of Euler a or Euler.",
         {"momentum_mode": "lead", "momentum": 0.5, "momentum_hist": 0.0},
+    ),
+    GUIDED: Preset(
+        "The plain picture with the composition and light of a reference image; the prompt has the details.",
+        {"momentum": 1.0, "ref_method": "denoised", "ref_factor": 0.3, "ref_detail": 0.25},
     ),
 }
 """Name -> preset, in the order in which they are offered."""

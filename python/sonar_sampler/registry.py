@@ -63,7 +63,7 @@ class Knob:
         group: what it belongs to, see `GROUPS`; a host adds groups of its own.
         low, high, step: the range and grain of its slider; None for an option without one.
         choices: the values of an option that is chosen from a list.
-        mode: the `momentum_mode` that uses it; empty if all do.
+        needs: another option and the value of it with which alone this one means something; empty if it always does.
     """
 
     label: str
@@ -74,7 +74,7 @@ class Knob:
     high: float | None = None
     step: float | None = None
     choices: tuple[str, ...] = ()
-    mode: str = ""
+    needs: tuple[()] | tuple[str, str] = ()
 
 
 def _option(default: Any, kind: str, group: str, label: str, help: str, **shown: Any) -> Any:  # noqa: A002
@@ -125,7 +125,7 @@ class SonarConfig:
         "What the history is before the first step. zero: nothing, which weakens the first step by Momentum "
         "current; rand_init: the initial noise, a strong effect by design; rand_new: a fresh draw from the seed.",
         choices=("zero", "rand_init", "rand_new"),
-        mode="classic",
+        needs=("momentum_mode", "classic"),
     )
     momentum_sign: Literal["pos", "neg", "rand"] | Sequence[Literal["pos", "neg"]] = _option(
         "pos",
@@ -135,7 +135,7 @@ class SonarConfig:
         "pos adds the history and smooths; neg subtracts it and sharpens, but grows with the number of steps "
         "(use few steps or a high Momentum history); rand tosses a coin per step, from the image's seed.",
         choices=("pos", "neg", "rand"),
-        mode="classic",
+        needs=("momentum_mode", "classic"),
     )
     momentum_start: int | float = _option(
         0.0,
@@ -171,23 +171,25 @@ class SonarConfig:
         low=0.0,
         high=1.0,
         step=0.01,
-        mode="lead",
+        needs=("momentum_mode", "lead"),
     )
-    ref_method: Literal["linear", "euler"] = _option(
+    ref_method: Literal["linear", "euler", "denoised"] = _option(
         "linear",
         "choice",
         "reference",
         "Reference method",
-        "How a reference image pulls. linear: blends the latent with it; euler: takes a small step towards it.",
-        choices=("linear", "euler"),
+        "How a reference image pulls. linear: blends the latent with it after each step; euler: takes a small "
+        "step towards it; denoised: blends what the model sees in the noise with it, nearly as strongly at 10 steps "
+        "as at 50.",
+        choices=("linear", "euler", "denoised"),
     )
     ref_factor: float | Sequence[float] = _option(
         0.02,
         "number",
         "reference",
         "Reference factor",
-        "How strongly the reference pulls at each step; negative pushes away, 0 is off. "
-        "The number is used as it stands (the original extension divided it by 10).",
+        "How strongly the reference pulls at each step; negative pushes away, 0 is off. About 0.02 for linear and "
+        "euler (used as it stands: the original extension divided it by 10), 0.3 for denoised.",
         low=-1.0,
         high=1.0,
         step=0.01,
@@ -197,14 +199,49 @@ class SonarConfig:
         "step",
         "reference",
         "Reference start",
-        "First step at which the reference pulls: a step number such as 3, or a fraction such as 25% or 0.25.",
+        "First step at which the reference pulls: a step number such as 3, or a fraction such as 25% or 0.25. "
+        "denoised: how much of the noise is gone by then, as a fraction.",
     )
     ref_stop: int | float = _option(
         0.75,
         "step",
         "reference",
         "Reference stop",
-        "Last step at which the reference pulls, inclusive: a step number, or a fraction of the steps.",
+        "Last step at which the reference pulls, inclusive: a step number, or a fraction of the steps. "
+        "denoised: how much of the noise is gone by then, as a fraction.",
+    )
+    ref_fade: float = _option(
+        0.1,
+        "number",
+        "reference",
+        "Reference fade",
+        "denoised: how gently the pull comes before Reference start and goes after Reference stop, as a fraction.",
+        low=0.0,
+        high=1.0,
+        step=0.01,
+        needs=("ref_method", "denoised"),
+    )
+    ref_match: Literal["channel", "none"] = _option(
+        "channel",
+        "choice",
+        "reference",
+        "Reference match",
+        "denoised: what of the reference is first made like the picture. channel: colours and contrast, so that only "
+        "its composition counts; none: nothing, so that its colours count, too.",
+        choices=("channel", "none"),
+        needs=("ref_method", "denoised"),
+    )
+    ref_detail: float = _option(
+        1.0,
+        "number",
+        "reference",
+        "Reference detail",
+        "denoised: how fine the details are that the reference has a say in. 1: all; 0.1: composition and light, and "
+        "the prompt has the rest to itself.",
+        low=0.01,
+        high=1.0,
+        step=0.01,
+        needs=("ref_method", "denoised"),
     )
     eta: float = _option(
         1.0,
@@ -298,9 +335,14 @@ def default(name: str) -> Any:
     return next(option.default for option in fields(SonarConfig) if option.name == name)
 
 
-def unused(mode: str) -> dict[str, Any]:
-    """The options that mean nothing in a `momentum_mode`, with their defaults."""
-    return {name: default(name) for name, knob in knobs().items() if knob.mode not in ("", mode)}
+def is_used(knob: Knob, chosen: Mapping[str, Any]) -> bool:
+    """Whether an option means something beside these others; what is not among them is no hindrance."""
+    return not knob.needs or chosen.get(knob.needs[0], knob.needs[1]) == knob.needs[1]
+
+
+def unused(chosen: Mapping[str, Any]) -> dict[str, Any]:
+    """The options that mean nothing beside these, with their defaults."""
+    return {name: default(name) for name, knob in knobs().items() if not is_used(knob, chosen)}
 
 
 def suggest(name: str, known: Sequence[str]) -> str:

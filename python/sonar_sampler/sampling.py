@@ -23,6 +23,7 @@ def sample(
     config: SonarConfig,
     *,
     reference: Array | None = None,
+    reference_mask: Array | None = None,
     noise: Callable[[float, float], Array] | None = None,
     history: Array | None = None,
     callback: Callable[[dict[str, Any]], object] | None = None,
@@ -44,11 +45,15 @@ def sample(
             between the steps.
         sigmas: noise levels, one more than there are steps; the last one is usually 0.
         config: a `SonarConfig` with all other options.
-        reference: a latent to pull towards, shaped like x or one image of it; needs no normalisation.
+        reference: a latent to pull towards, shaped like x or one image of it; of a video, one frame will do for
+            `ref_method` "denoised". It needs no normalisation.
+        reference_mask: where the reference counts, numbers in [0, 1] shaped like x with one channel, or one image of
+            that; for `ref_method` "denoised".
         noise: called as `noise(sigma, sigma_next)` where the solver needs standard normal noise shaped like x, for that
             interval; None draws it from `config.seed` (None: 0), one stream per image.
         history: the momentum history to start from, shaped like x; overrides `momentum_hist_init`.
-        callback: told a dict of i, x, sigma, sigma_hat and denoised once per step, before x changes.
+        callback: told a dict of i, x, sigma, sigma_hat and denoised (the model's own answer) once per step, before x
+            changes.
         threads: at most so many threads for large latents, and not more than there are cores; None: OMP_NUM_THREADS, or
             all cores. Results do not depend on it.
 
@@ -73,7 +78,17 @@ def sample(
         if not callable(value) and (value is not None or name == "denoise"):
             raise ConfigError(f"{name} = {shown(value)}: must be callable")
     host = _Host(denoise, noise, callback)
-    return run_for(host, x, sigmas, config, reference=reference, history=history, threads=threads, elementary=None)
+    return run_for(
+        host,
+        x,
+        sigmas,
+        config,
+        reference=reference,
+        reference_mask=reference_mask,
+        history=history,
+        threads=threads,
+        elementary=None,
+    )
 
 
 class _Host:

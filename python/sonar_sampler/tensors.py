@@ -40,6 +40,10 @@ class Tensors:
         """What a run is made from, in the core's dtype: good for as long as it is kept."""
         return self._numbers_of(tensor, name, Tensor.cpu)
 
+    def optional(self, tensor: Tensor | None, name: str) -> Array | None:
+        """The same of what need not be given."""
+        return None if tensor is None else self.given(tensor, name)
+
     def array(self, tensor: Tensor, name: str) -> Array:
         """A step's answer or noise in the core's dtype: from another device, good until the next comes down."""
         if self._shares:

@@ -48,6 +48,7 @@ Args:
         streams, one per image; without one (`SonarConfig.seed` None), k-diffusion's own draws from torch's generator.
     config: all other options; `SonarConfig()` if None.{preset}
     reference: latent to pull towards, shaped like x or one image of it, not normalised.
+    reference_mask: where it counts, in [0, 1], shaped like x with one channel; for `ref_method` "denoised".
     history: momentum history to start from, shaped like x; overrides `momentum_hist_init`.
     momentum, ...: every option of `SonarConfig` by name; they override those of `config`.
 
@@ -129,7 +130,14 @@ def _signature(solver: Solver) -> inspect.Signature:
     positional, keyword = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY
     host_noise = ["noise_sampler"] if solver.noise in ("independent", "brownian") else []
     optional = ["extra_args", "callback", "disable", *solver.options, *host_noise]
-    rest = ["config", "noise_sampler", "reference", "history", *(name for name in knobs() if name in _OPTIONS)]
+    rest = [
+        "config",
+        "noise_sampler",
+        "reference",
+        "reference_mask",
+        "history",
+        *(name for name in knobs() if name in _OPTIONS),
+    ]
     return inspect.Signature(
         [
             *(inspect.Parameter(name, positional) for name in ("model", "x", "sigmas")),
@@ -162,6 +170,7 @@ def _sample(
     disable: bool | None = None,
     noise_sampler: NoiseSampler | None = None,
     reference: Tensor | None = None,
+    reference_mask: Tensor | None = None,
     history: Tensor | None = None,
 ) -> Tensor:
     if not callable(model):
@@ -180,8 +189,9 @@ def _sample(
             tensors.given(x, "x"),
             sigmas.tolist(),
             config,
-            reference=None if reference is None else tensors.given(reference, "reference"),
-            history=None if history is None else tensors.given(history, "history"),
+            reference=tensors.optional(reference, "reference"),
+            reference_mask=tensors.optional(reference_mask, "reference_mask"),
+            history=tensors.optional(history, "history"),
             threads=torch.get_num_threads(),
             elementary=_ELEMENTARY[tensors.working],
         )

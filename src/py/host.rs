@@ -18,7 +18,7 @@ use crate::run::{Manner, Request};
 ///         levels, first says that it is the step's first call, and draws is None or the two levels of the noise's interval.
 ///         `noise(level, next_level)` answers the noise before a model call. None for noise lets it be drawn from
 ///         `config.seed`.
-///     x, sigmas, config, reference, history, threads: as in `sample`.
+///     x, sigmas, config, reference, reference_mask, history, threads: as in `sample`.
 ///     elementary: as in `Stepper`.
 ///
 /// Returns:
@@ -27,7 +27,7 @@ use crate::run::{Manner, Request};
 /// Raises:
 ///     As `sample`.
 #[pyfunction]
-#[pyo3(signature = (host, x, sigmas, config, *, reference, history, threads, elementary))]
+#[pyo3(signature = (host, x, sigmas, config, *, reference, reference_mask, history, threads, elementary))]
 #[expect(clippy::too_many_arguments, reason = "the Python signature")]
 pub(super) fn run_for<'py>(
     host: &Bound<'py, PyAny>,
@@ -35,6 +35,7 @@ pub(super) fn run_for<'py>(
     sigmas: &Bound<'py, PyAny>,
     config: &Bound<'py, PyAny>,
     reference: Option<&Bound<'py, PyAny>>,
+    reference_mask: Option<&Bound<'py, PyAny>>,
     history: Option<&Bound<'py, PyAny>>,
     threads: Option<&Bound<'py, PyAny>>,
     elementary: Option<&Bound<'py, PyAny>>,
@@ -46,7 +47,7 @@ pub(super) fn run_for<'py>(
         manner: Manner { threads: config::threads(threads)?, ..Manner::default() },
         elementary,
     };
-    let run = AnyRun::new(recipe, Given { x, reference, history })?;
+    let run = AnyRun::new(recipe, Given { x, reference, mask: reference_mask, history })?;
     let host = Host {
         denoise: host.getattr(intern!(py, "denoise"))?,
         noise: host.getattr(intern!(py, "noise"))?,

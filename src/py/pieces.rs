@@ -261,12 +261,12 @@ fn pulled<T: Number>(
     method: &Bound<'_, PyAny>,
 ) -> PyResult<Py<PyAny>> {
     let py = x.py();
-    let pull = Pull::<T>::new(
-        config::choice::<RefMethod>("method", method)?,
-        factor,
-        T::of(sigma),
-        T::of(sigma_next),
-    );
+    let method = config::choice::<RefMethod>("method", method)?;
+    let Some(pull) = Pull::<T>::new(method, factor, T::of(sigma), T::of(sigma_next)) else {
+        let allowed =
+            "must be linear or euler; it pulls the answer before the step, and not the latent after it";
+        return Err(Error::config("method", method.name(), allowed).into());
+    };
     let x = arrays::latent::<T>(x, "x")?;
     let denoised = arrays::latent_like::<T>(denoised, "denoised", x.shape())?;
     let mut shape = x.shape().to_vec();

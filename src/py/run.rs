@@ -51,6 +51,7 @@ pub(super) struct Recipe<'a, 'py> {
 pub(super) struct Given<'a, 'py> {
     pub(super) x: &'a Bound<'py, PyAny>,
     pub(super) reference: Option<&'a Bound<'py, PyAny>>,
+    pub(super) mask: Option<&'a Bound<'py, PyAny>>,
     pub(super) history: Option<&'a Bound<'py, PyAny>>,
 }
 
@@ -115,6 +116,8 @@ impl<T: Number> NumpyRun<T> {
         let (py, shape) = (x.py(), x.shape());
         let reference = given.reference.map(|value| arrays::latent::<T>(value, "reference")).transpose()?;
         let reference = reference.as_ref().map(arrays::read).transpose()?;
+        let mask = given.mask.map(|value| arrays::latent::<T>(value, "reference_mask")).transpose()?;
+        let mask = mask.as_ref().map(arrays::read).transpose()?;
         let history =
             given.history.map(|value| arrays::latent_like::<T>(value, "history", shape)).transpose()?;
         let start = Start {
@@ -122,6 +125,7 @@ impl<T: Number> NumpyRun<T> {
             x: arrays::copy(&x)?,
             history: history.as_ref().map(arrays::vector).transpose()?,
             reference: reference.as_ref().map(|reference| reference.as_array()),
+            mask: mask.as_ref().map(|mask| mask.as_array()),
         };
         let run = with_elementary(elementary, |elementary| {
             Run::new(&Numpy(py), config, sigmas, start, manner, elementary)

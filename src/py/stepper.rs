@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, MutexGuard};
 
-use numpy::{IntoPyArray, PyArrayMethods};
+use numpy::{PyArrayMethods, ToPyArray};
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
 
@@ -12,6 +12,7 @@ use super::config;
 use super::run::{AnyRun, Given, NumpyRun, Recipe, on_run};
 use crate::error::Error;
 use crate::program::Program;
+use crate::pull::Reference;
 use crate::real::Real;
 use crate::run::{Manner, Phase, Request, State};
 use crate::schedule::Elementary;
@@ -65,7 +66,7 @@ impl Done {
 /// It can be copied and pickled, with all that it is at.
 ///
 /// Args:
-///     config, sigmas, x, reference, history, threads: as in `sample`. x may be given later: `start`.
+///     config, sigmas, x, reference, reference_mask, history, threads: as in `sample`. x may be given later: `start`.
 ///     record: keep the corrected derivative of the last step for `momentum_d`; costs an array and time.
 ///     elementary: a host's own elementary functions for the numbers of the schedule, called as `elementary(name, value)`
 ///         with "sqrt", "exp", "log" or "expm1" and a float, for hosts whose functions are not correctly rounded and who
@@ -130,12 +131,13 @@ impl PyStepper {
 impl PyStepper {
     #[new]
     #[expect(clippy::too_many_arguments, reason = "the Python signature")]
-    #[pyo3(signature = (config, sigmas, x=None, *, reference=None, history=None, record=true, threads=None, elementary=None))]
+    #[pyo3(signature = (config, sigmas, x=None, *, reference=None, reference_mask=None, history=None, record=true, threads=None, elementary=None))]
     fn new(
         config: &Bound<'_, PyAny>,
         sigmas: &Bound<'_, PyAny>,
         x: Option<&Bound<'_, PyAny>>,
         reference: Option<&Bound<'_, PyAny>>,
+        reference_mask: Option<&Bound<'_, PyAny>>,
         history: Option<&Bound<'_, PyAny>>,
         record: bool,
         threads: Option<&Bound<'_, PyAny>>,
@@ -149,8 +151,11 @@ impl PyStepper {
             elementary: elementary.map(|elementary| elementary.clone().unbind()),
             run: Mutex::new(None),
         };
-        match (x, reference.or(history)) {
-            (Some(x), _) => *stepper.lock()? = Some(stepper.made(Given { x, reference, history })?),
+        match (x, reference.or(reference_mask).or(history)) {
+            (Some(x), _) => {
+                *stepper.lock()? =
+                    Some(stepper.made(Given { x, reference, mask: reference_mask, history })?);
+            }
             (None, Some(_)) => {
                 let message =
                     "a reference or a history needs the latent that it belongs to; give all to start()";
@@ -168,11 +173,12 @@ impl PyStepper {
     ///
     /// Raises:
     ///     LatentError, DtypeError: as `sample`. ProtocolError: it has started already.
-    #[pyo3(signature = (x, *, reference=None, history=None))]
+    #[pyo3(signature = (x, *, reference=None, reference_mask=None, history=None))]
     fn start(
         &self,
         x: &Bound<'_, PyAny>,
         reference: Option<&Bound<'_, PyAny>>,
+        reference_mask: Option<&Bound<'_, PyAny>>,
         history: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let _at_work = AtWork::begin()?;
@@ -180,7 +186,7 @@ impl PyStepper {
         if run.is_some() {
             return Err(Error::Protocol("this stepper has a latent already; make a new one".into()).into());
         }
-        *run = Some(self.made(Given { x, reference, history })?);
+        *run = Some(self.made(Given { x, reference, mask: reference_mask, history })?);
         Ok(())
     }
 
@@ -310,6 +316,7 @@ const PHASES: [Phase; 3] = [Phase::Waiting, Phase::Asked, Phase::Failed];
 
 /// The names of a state's arrays in Python.
 const ARRAYS: [&str; 3] = ["x", "ahead", "denoised"];
+const REFERENCE: [&str; 2] = ["reference", "reference_mask"];
 const OWN: [&str; 3] = ["older", "history", "momentum_d"];
 
 fn state_of<'py, T: Number>(py: Python<'py>, run: &NumpyRun<T>) -> PyResult<Bound<'py, PyDict>> {
@@ -318,7 +325,9 @@ fn state_of<'py, T: Number>(py: Python<'py>, run: &NumpyRun<T>) -> PyResult<Boun
     let state = PyDict::new(py);
     let phase = PHASES.iter().position(|known| *known == phase);
     state.set_item("run", (at, phase, has_history, sizes, run.is_half()))?;
-    state.set_item("reference", reference.into_pyarray(py))?;
+    for (name, numbers) in REFERENCE.into_iter().zip(reference.arrays()) {
+        state.set_item(name, numbers.to_pyarray(py))?;
+    }
     for (name, array) in ARRAYS.into_iter().zip(arrays) {
         state.set_item(name, array)?;
     }
@@ -340,7 +349,11 @@ fn restore<T: Number>(run: &mut NumpyRun<T>, state: &Bound<'_, PyDict>) -> PyRes
     let [older, history, momentum_d] =
         OWN.map(|name| pickled(name)?.as_ref().map(arrays::vector).transpose());
     let (arrays, own) = ([x?, ahead?, denoised?], [older?, history?, momentum_d?]);
-    let reference = arrays::latent::<T>(&state.get_item("reference")?, "the pickled reference")?.to_vec()?;
+    let [image, mask] = REFERENCE.map(|name| -> PyResult<Vec<T>> {
+        Ok(arrays::latent::<T>(&state.get_item(name)?, "a pickled array")?.to_vec()?)
+    });
+    let core = run.core();
+    let reference = Reference::of_arrays(&core.config().reference, core.shape(), [image?, mask?])?;
     run.set_half(half);
     run.core_mut().restore(State { at, phase, has_history, sizes, reference, arrays, own });
     Ok(())

@@ -15,7 +15,7 @@ use crate::error::{Error, Result};
 use crate::memory;
 use crate::noise::{Purpose, fill_batch};
 use crate::program::{At, Program};
-use crate::pull::fitting_reference;
+use crate::pull::Reference;
 use crate::real::{Real, all_finite};
 use crate::schedule::Elementary;
 use crate::storage::{Own, Storage};
@@ -79,7 +79,7 @@ pub struct Run<T, A> {
     program: Program<T>,
     shape: Vec<usize>,
     seeds: Vec<u64>,
-    reference: Vec<T>,
+    reference: Reference<T>,
     acts: bool,
     manner: Manner,
     /// Place in the program.
@@ -94,6 +94,9 @@ pub struct Run<T, A> {
     ahead: Option<A>,
     older: Option<Vec<T>>,
     denoised: Option<A>,
+    /// The same answer, pulled towards the reference, if it was.
+    pulled: Option<A>,
+    is_pulled: bool,
     history: Option<Vec<T>>,
     noise: Option<A>,
     momentum_d: Option<Vec<T>>,
@@ -110,6 +113,8 @@ pub struct Start<'a, T, A> {
     pub history: Option<Vec<T>>,
     /// The reference, shaped like the latent or one image of it.
     pub reference: Option<ArrayViewD<'a, T>>,
+    /// Where the reference counts, in [0, 1]: one channel, of the batch or of one image.
+    pub mask: Option<ArrayViewD<'a, T>>,
 }
 
 impl<T: Real, A> Run<T, A> {
@@ -127,7 +132,7 @@ impl<T: Real, A> Run<T, A> {
         elementary: Elementary<'_, T>,
     ) -> std::result::Result<Self, S::Error> {
         let program = Program::new(&config, sigmas, elementary)?;
-        let Start { shape, x, history, reference } = start;
+        let Start { shape, x, history, reference, mask } = start;
         let size: usize = shape.iter().product();
         if shape.len() < 2 || size == 0 {
             return Err(Error::Shape {
@@ -138,7 +143,7 @@ impl<T: Real, A> Run<T, A> {
             .into());
         }
         let seeds = config.run.seed.of_batch(shape[0])?;
-        let reference = reference.map(|reference| fitting_reference(reference, shape)).transpose()?;
+        let reference = Reference::new(&config.reference, shape, reference, mask)?;
         let pays = size >= threads::PAY_FROM;
         let manner = Manner { threads: if pays { manner.threads.max(1) } else { 1 }, ..manner };
         let mut run = Self {
@@ -147,7 +152,7 @@ impl<T: Real, A> Run<T, A> {
             program,
             shape: shape.to_vec(),
             seeds,
-            reference: reference.unwrap_or_default(),
+            reference,
             manner,
             at: 0,
             phase: Phase::Waiting,
@@ -159,6 +164,8 @@ impl<T: Real, A> Run<T, A> {
             ahead: None,
             older: None,
             denoised: None,
+            pulled: None,
+            is_pulled: false,
             history,
             noise: None,
             momentum_d: None,
@@ -223,8 +230,9 @@ impl<T: Real, A> Run<T, A> {
         };
         self.check_length(fed, storage.len(&array))?;
         let noise = match self.program.stage(self.at) {
-            Some(At::Denoise { .. }) => {
+            Some(At::Denoise { level, .. }) => {
                 self.denoised = Some(array);
+                self.pull_answer(storage, level)?;
                 None
             }
             _ => Some(array),
@@ -345,6 +353,16 @@ impl<T: Real, A> Run<T, A> {
         self.momentum_d.as_deref()
     }
 
+    /// What the solver goes by: the present answer, pulled towards the reference if it is.
+    fn answer(&self) -> Option<&A> {
+        if self.is_pulled { self.pulled.as_ref() } else { self.denoised.as_ref() }
+    }
+
+    /// The options.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
     /// The stage that waits for an answer.
     fn wanted(&self) -> Result<At<T>> {
         self.next()?;
@@ -379,7 +397,7 @@ impl<T: Real> Run<T, Vec<T>> {
     /// # Errors
     /// As [`Self::new`].
     pub fn own(config: Config, sigmas: &[f64], shape: &[usize], x: Vec<T>) -> Result<Self> {
-        let start = Start { shape, x, history: None, reference: None };
+        let start = Start { shape, x, history: None, reference: None, mask: None };
         Self::new(&Own, config, sigmas, start, Manner::default(), Elementary::own())
     }
 

@@ -7,7 +7,7 @@ use crate::error::Error;
 use crate::memory;
 use crate::noise::{Purpose, fill_batch};
 use crate::program::At;
-use crate::pull::Pull;
+use crate::pull::{Pull, Reference, progress};
 use crate::real::{Real, all_finite};
 use crate::solver::Move;
 use crate::step::{self, Moving, Step};
@@ -88,7 +88,7 @@ impl<T: Real, A> Run<T, A> {
                 };
                 self.compute(storage, &step, noise, false)?;
                 self.has_history |= begins;
-                self.denoised = None;
+                self.forget_answer();
                 Ok(())
             }
             Move::Take => self.take(storage),
@@ -113,9 +113,46 @@ impl<T: Real, A> Run<T, A> {
     fn pull(&self) -> Option<Pull<T>> {
         let (step, options) = (self.step(), &self.config.reference);
         let factor = options.at(step, self.program.steps());
-        let pulls = !self.reference.is_empty() && factor != 0.0;
+        if self.reference.of_step().is_empty() || factor == 0.0 {
+            return None;
+        }
         let levels = self.levels();
-        pulls.then(|| Pull::new(options.ref_method, factor, levels[step], levels[step + 1]))
+        Pull::new(options.ref_method, factor, levels[step], levels[step + 1])
+    }
+
+    /// Pulls the answer at a level towards the reference, if that is how it pulls, beside the model's own.
+    pub(super) fn pull_answer<S: Storage<T, Array = A>>(
+        &mut self,
+        storage: &S,
+        level: usize,
+    ) -> std::result::Result<(), S::Error> {
+        self.is_pulled = false;
+        let (Reference::Answer(target), Some(denoised)) = (&self.reference, &self.denoised) else {
+            return Ok(());
+        };
+        let levels = self.program.levels();
+        let u = progress(levels[level].wide(), levels[0].wide(), self.config.solver.flow);
+        let weight = self.config.reference.weight(self.program.step(self.at), u);
+        if weight == 0.0 {
+            return Ok(());
+        }
+        let mut pulled = match self.pulled.take() {
+            Some(pulled) if storage.is_ours(&pulled) => pulled,
+            _ => storage.empty(&self.shape)?,
+        };
+        {
+            let (mut out, denoised) = (storage.write(&mut pulled)?, storage.read(denoised)?);
+            let (out, denoised, threads) = (&mut *out, &*denoised, self.manner.threads);
+            storage.detached(|| target.pull(weight, denoised, out, threads));
+        }
+        self.pulled = Some(pulled);
+        self.is_pulled = true;
+        Ok(())
+    }
+
+    fn forget_answer(&mut self) {
+        self.denoised = None;
+        self.is_pulled = false;
     }
 
     /// Computes a move of the latent, or one to beside it.
@@ -135,6 +172,8 @@ impl<T: Real, A> Run<T, A> {
                 x,
                 older,
                 denoised,
+                pulled,
+                is_pulled,
                 history,
                 momentum_d,
                 reference,
@@ -150,7 +189,8 @@ impl<T: Real, A> Run<T, A> {
                 None => (None, x),
             };
             let mut out = storage.write(out)?;
-            let denoised = denoised.as_ref().map(|denoised| storage.read(denoised)).transpose()?;
+            let answer = if *is_pulled { pulled } else { denoised };
+            let denoised = answer.as_ref().map(|answer| storage.read(answer)).transpose()?;
             let noise = noise.map(|noise| storage.read(noise)).transpose()?;
             let moves = step.advance.is_some();
             if moves && *acts {
@@ -165,7 +205,7 @@ impl<T: Real, A> Run<T, A> {
                 denoised: denoised.as_deref().unwrap_or_default(),
                 older: older.as_deref_mut().filter(|_| moves).unwrap_or_default(),
                 noise: noise.as_deref().filter(|_| step.noise.is_some()).unwrap_or_default(),
-                reference: if step.pull.is_some() { reference } else { &[] },
+                reference: if step.pull.is_some() { reference.of_step() } else { &[] },
                 history: history.as_deref_mut().filter(|_| directed).unwrap_or_default(),
                 momentum_d: momentum_d.as_deref_mut().filter(|_| moves && !ahead).unwrap_or_default(),
                 out: &mut out,
@@ -186,17 +226,17 @@ impl<T: Real, A> Run<T, A> {
     fn take<S: Storage<T, Array = A>>(&mut self, storage: &S) -> std::result::Result<(), S::Error> {
         let mut to = self.destination(storage)?;
         let images = {
-            let Self { x, denoised, shape, .. } = &mut *self;
+            let Self { x, denoised, pulled, is_pulled, shape, .. } = &mut *self;
             let mut out = storage.write(to.as_mut().unwrap_or(x))?;
-            if let Some(denoised) = denoised {
-                out.copy_from_slice(&storage.read(denoised)?);
+            if let Some(answer) = if *is_pulled { pulled } else { denoised } {
+                out.copy_from_slice(&storage.read(answer)?);
             }
             let images = out.chunks(out.len() / shape[0]).enumerate();
             images.filter(|(_, image)| !all_finite(image)).map(|(index, _)| index).collect()
         };
         self.judge(storage, images, None)?;
         self.arrive(to);
-        self.denoised = None;
+        self.forget_answer();
         Ok(())
     }
 
@@ -253,6 +293,9 @@ impl<T: Real, A> Run<T, A> {
             } else {
                 "the denoiser answered NaN or infinite numbers".into()
             }
+        } else if !is_finite(self.answer())? {
+            "the pull towards the reference grew past the largest number (take a ref_factor nearer to 0)"
+                .into()
         } else if !is_finite(noise)? {
             "the noise holds NaN or infinite numbers".into()
         } else {

@@ -1,6 +1,7 @@
 //! A run as it stands, to be copied or to go on elsewhere.
 
 use super::{Phase, Run};
+use crate::pull::Reference;
 use crate::real::Real;
 
 /// All that changes in the course of a run: with the same configuration and schedule it goes on from there.
@@ -14,9 +15,9 @@ pub struct State<T, A> {
     pub has_history: bool,
     /// How large the latent was when the model was last asked, and when it was first.
     pub sizes: (f64, f64),
-    /// The normalised reference; empty if there is none.
-    pub reference: Vec<T>,
-    /// The latent, then those of the latent ahead and of the answer that there are.
+    /// The reference.
+    pub reference: Reference<T>,
+    /// The latent, then those of the latent ahead and of the answer, pulled if it was, that there are.
     pub arrays: [Option<A>; 3],
     /// The older answer, the history and the corrected derivative, as far as there are such.
     pub own: [Option<Vec<T>>; 3],
@@ -38,7 +39,7 @@ impl<T: Real, A> Run<T, A> {
             has_history: self.has_history,
             sizes: (self.size, self.first_size),
             reference: self.reference.clone(),
-            arrays: [Some(copy(&self.x)?), copied(&self.ahead)?, copied(&self.denoised)?],
+            arrays: [Some(copy(&self.x)?), copied(&self.ahead)?, self.answer().map(&copy).transpose()?],
             own: [self.older.clone(), self.history.clone(), self.momentum_d.clone()],
         })
     }
@@ -55,6 +56,7 @@ impl<T: Real, A> Run<T, A> {
         }
         self.ahead = ahead;
         self.denoised = denoised;
+        self.is_pulled = false;
         self.momentum_d = momentum_d;
         self.older = older.or_else(|| self.older.take());
         self.history = history.or_else(|| self.history.take());

@@ -94,6 +94,55 @@ def pull(x, denoised, r, sigma, sigma_next, factor, method):
     return x + (x - shift) / sigma * ((sigma_next - sigma) * t(factor))
 
 
+def window(config, u):
+    """How much of the factor of the method "denoised" acts at the progress u."""
+    outside = max(config.ref_start - u, u - config.ref_stop, 0)
+    if outside == 0:
+        return 1.0
+    return (1 + np.cos(np.pi * outside / config.ref_fade)) / 2 if outside < config.ref_fade else 0.0
+
+
+def progress(sigma, first, flow):
+    tau, tau_first = (float(level) if flow else float(level) / (1 + float(level)) for level in (sigma, first))
+    return min(max(1 - tau / tau_first, 0.0), 1.0)
+
+
+def gaussian(length, detail):
+    """The matrix of the low-pass along one axis of so many cells: beyond an end lies the reflection."""
+    deviation = np.sqrt((1 / detail**2 - 1) / 12)
+    reach = int(4 * deviation + 0.5)
+    steps = np.arange(-reach, reach + 1)
+    weights = np.exp(-0.5 * (steps / deviation) ** 2) if reach else np.ones(1)
+    matrix = np.zeros((length, length))
+    for row in range(length):
+        there = (row + steps) % (2 * length)
+        np.add.at(matrix[row], np.where(there < length, there, 2 * length - 1 - there), weights / weights.sum())
+    return matrix
+
+
+def look(values, mask):
+    """Mean and deviation of every channel of every image, where the mask is."""
+    axes = tuple(range(2, values.ndim))
+    mask = np.broadcast_to(mask, values.shape).astype(np.float64)
+    total = mask.sum(axes, keepdims=True)
+    mean = (values * mask).sum(axes, keepdims=True) / total
+    return mean, np.sqrt((np.square(values - mean) * mask).sum(axes, keepdims=True) / total)
+
+
+def pull_answer(denoised, reference, mask, weight, config):
+    """The answer D of the model on its way to the reference: D + w mask low(R' - D)."""
+    mask = np.ones((1,) * denoised.ndim) if mask is None else mask
+    wide, target = denoised.astype(np.float64), np.broadcast_to(reference, denoised.shape).astype(np.float64)
+    if config.ref_match == "channel":
+        (mean, std), (own_mean, own_std) = look(wide, mask), look(target, mask)
+        target = (target - own_mean) / own_std * std + mean
+    change = target - wide
+    if config.ref_detail < 1:
+        height, width = (gaussian(length, config.ref_detail) for length in denoised.shape[-2:])
+        change = height @ change @ width.T
+    return (wide + weight * mask * change).astype(denoised.dtype)
+
+
 def correct(d, h, momentum, momentum_hist, sign):
     """The corrected derivative and the next history; `h` None means that there is none yet."""
     t = d.dtype.type
@@ -178,13 +227,14 @@ class Move:
 class Twin:
     """A run; one method for each solver makes a step up to its end."""
 
-    def __init__(self, denoise, x, sigmas, config, noise):
+    def __init__(self, denoise, x, sigmas, config, noise, reference=None, mask=None):
         self.t = x.dtype.type
         self.sigmas = [self.t(sigma) for sigma in sigmas]
         self.steps = len(sigmas) - 1
         self.config, self.denoise, self.host_noise = config, denoise, noise
         self.seeds, self.shape, self.dtype = seeds_of(config, len(x)), x.shape, x.dtype
         self.older, self.trace = None, Trace()
+        self.reference, self.mask, self.step = reference, mask, 0
 
     def draw(self, i, sigma, sigma_next, again=False):
         if self.host_noise is None:
@@ -194,7 +244,12 @@ class Twin:
 
     def ask(self, x, sigma):
         self.trace.seen.append((x, sigma))
-        return np.asarray(self.denoise(x, float(sigma)), self.dtype)
+        answer = np.asarray(self.denoise(x, float(sigma)), self.dtype)
+        if self.reference is None or self.config.ref_method != "denoised":
+            return answer
+        u = progress(sigma, self.sigmas[0], self.config.flow)
+        weight = at(self.config.ref_factor, self.step) * window(self.config, u)
+        return pull_answer(answer, self.reference, self.mask, weight, self.config) if weight else answer
 
     def churned(self, x, i):
         c, t, sigma = self.config, self.t, self.sigmas[i]
@@ -292,12 +347,13 @@ class Twin:
         return self.config.exact_last_step and self.sigmas[i + 1] == 0
 
 
-def run(denoise, x, sigmas, config, *, reference=None, noise=None, history=None):
+def run(denoise, x, sigmas, config, *, reference=None, reference_mask=None, noise=None, history=None):
     """Samples like `sonar_sampler.sample`; draws its own noise only where `noise` is None."""
-    twin = Twin(denoise, x, sigmas, config, noise)
+    twin = Twin(denoise, x, sigmas, config, noise, reference, reference_mask)
     sigmas, steps, trace, t = twin.sigmas, twin.steps, twin.trace, twin.t
     first, last = position(config.ref_start, steps), position(config.ref_stop, steps)
-    r = None if reference is None else normalize(np.asarray(reference, x.dtype))
+    on_latent = reference is not None and config.ref_method != "denoised"
+    r = normalize(np.asarray(reference, x.dtype)) if on_latent else None
     momenta = [momentum_at(config, i, steps) for i in range(steps)]
     leads = config.momentum_mode == "lead" and any(momentum < 1 for momentum in momenta)
 
@@ -308,6 +364,7 @@ def run(denoise, x, sigmas, config, *, reference=None, noise=None, history=None)
         h = oracle_noise.normal(x.shape, twin.seeds, 0, oracle_noise.HISTORY).astype(x.dtype)
 
     for i, momentum in enumerate(momenta):
+        twin.step = i
         x, move = getattr(twin, config.sampler)(x, i)
         if twin.takes_last(i):
             x = move.denoised.copy()

@@ -87,7 +87,7 @@ def schedules(draw, sampler, flow=False):
 
 
 @st.composite
-def configs(draw, steps, batch, sampler, flow=False, mode=None):
+def configs(draw, steps, shape, sampler, flow=False, mode=None):
     def per_step(values):
         return draw(st.one_of(values, st.tuples(*[values] * steps)))
 
@@ -100,6 +100,10 @@ def configs(draw, steps, batch, sampler, flow=False, mode=None):
         st.tuples(fraction, index),
     )
     (ref_start, ref_stop), (momentum_start, momentum_stop) = draw(ranges), draw(st.one_of(st.just((0.0, 1.0)), ranges))
+    method = draw(st.sampled_from(["linear", "euler", "denoised"]))
+    if method == "denoised":
+        ref_start, ref_stop = sorted((draw(fraction), draw(fraction)))
+    batch = shape[0]
     leads = mode == "lead" or (mode is None and sampler in LEADING and draw(st.booleans()))
     return SonarConfig(
         sampler=sampler,
@@ -111,7 +115,10 @@ def configs(draw, steps, batch, sampler, flow=False, mode=None):
         momentum_hist=per_step(unit),
         momentum_hist_init="zero" if leads else draw(st.sampled_from(["zero", "rand_init", "rand_new"])),
         momentum_sign="pos" if leads else draw(st.one_of(signs, st.just("rand"), st.tuples(*[signs] * steps))),
-        ref_method=draw(st.sampled_from(["linear", "euler"])),
+        ref_method=method,
+        ref_fade=draw(fraction),
+        ref_match=draw(st.sampled_from(["channel", "none"])),
+        ref_detail=draw(st.floats(0.05, 1)) if len(shape) > 3 else 1.0,
         ref_factor=per_step(st.floats(-0.5, 0.5, allow_subnormal=False)),
         ref_start=ref_start,
         ref_stop=ref_stop,
@@ -141,7 +148,7 @@ def cases(draw, dtypes=(np.float32, np.float64), guided=None, method=None):
     shape = draw(shapes(min_dims=3 if has_reference else 2))
     dtype = draw(st.sampled_from(dtypes))
     sigmas = draw(schedules(sampler, flow))
-    config = draw(configs(len(sigmas) - 1, shape[0], sampler, flow, mode))
+    config = draw(configs(len(sigmas) - 1, shape, sampler, flow, mode))
     seed = draw(st.integers(0, 1000))
     x = latent(seed, shape, dtype, scale=sigmas[0])
     reference = history = None

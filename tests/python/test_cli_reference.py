@@ -98,3 +98,49 @@ def test_a_damaged_picture_is_refused(tmp_path, cut):
     photograph().save(path, quality=95)
     path.write_bytes(path.read_bytes()[:cut])
     assert "not a picture that can be read" in refused("txt2img", *QUICK, "--reference", str(path), out=tmp_path)
+
+
+GUIDED = ["--preset", "guided by an image"]
+
+
+@pytest.fixture
+def files(tmp_path):
+    photograph().save(tmp_path / "reference.png")
+    mask = Image.new("L", (300, 300))
+    mask.paste(255, (0, 0, 150, 300))
+    mask.save(tmp_path / "mask.png")
+    return ["--reference", str(tmp_path / "reference.png")], ["--reference-mask", str(tmp_path / "mask.png")]
+
+
+def test_a_mask_says_where_the_reference_counts_and_is_in_the_file(tmp_path, files):
+    reference, mask = files
+    (plain,) = made("txt2img", *QUICK, "--momentum", "1", out=tmp_path)
+    (whole,) = made("txt2img", *QUICK, *GUIDED, "--ref-factor", "0.8", *reference, out=tmp_path)
+    (half,) = made("txt2img", *QUICK, *GUIDED, "--ref-factor", "0.8", *reference, *mask, out=tmp_path)
+    left, right = (np.abs(pixels(half) - pixels(plain))[:, side].mean() for side in (slice(None, 96), slice(160, None)))
+    assert left > 1.1 * right
+    assert np.abs(pixels(whole) - pixels(plain))[:, 160:].mean() > right
+    for path in (*files[0][1:], *files[1][1:]):
+        (tmp_path / path).unlink()
+    (again,) = made("again", str(half), out=tmp_path)
+    assert again.read_bytes() == half.read_bytes()
+
+
+def test_grids_and_steps_take_a_mask(tmp_path, files):
+    reference, mask = files
+    options = [*QUICK, "--ref-method", "denoised", "--ref-factor", "0.3", *reference, *mask]
+    for command in ("grid", "steps"):
+        sheet = made(command, *options, out=tmp_path)[-1]
+        assert opened(made("again", str(sheet), out=tmp_path)[-1]).tobytes() == opened(sheet).tobytes()
+
+
+def test_masks_that_cannot_be_used_are_refused_in_words(tmp_path, files):
+    reference, mask = files
+    Image.new("L", (64, 64)).save(tmp_path / "black.png")
+    black = ["--reference-mask", str(tmp_path / "black.png")]
+    assert "black.png': is black everywhere" in refused("txt2img", *QUICK, *GUIDED, *reference, *black, out=tmp_path)
+    assert "give --reference, too" in refused("txt2img", *QUICK, *GUIDED, *mask, out=tmp_path)
+    assert "needs ref_method = denoised" in refused("txt2img", *QUICK, *reference, *mask, out=tmp_path)
+    there_is_none = ["--reference-mask", str(tmp_path / "none.png")]
+    line = refused("txt2img", *QUICK, *GUIDED, *reference, *there_is_none, out=tmp_path)
+    assert "reference-mask = " in line and "there is no such file" in line

@@ -1,10 +1,12 @@
 """What each option of the panel does to a job: samplers, momentum, its steps, references, the second pass."""
 
+import importlib
 import json
 import re
 
 import pytest
 import torch
+from PIL import Image
 from webui.jobs import FORMS, GUIDE, OTHER, SONAR, STRONG, encode, picture
 
 LED = ("Sonar Lead", "Sonar Lead ODE")
@@ -86,7 +88,7 @@ def test_a_reference_of_any_kind(host, mode, size):
 
 
 @pytest.mark.parametrize("sampler", ["Euler a", "Euler", "Naive", "DPM++ 2M"])
-@pytest.mark.parametrize("method", ["linear", "euler"])
+@pytest.mark.parametrize("method", ["linear", "euler", "denoised"])
 def test_a_reference_pulls_in_every_sampler(host, sampler, method):
     options = {"sampler": sampler, "ref_method": method}
     assert not host.run(sonar={**options, **PULLED}).latent.equal(host.run(sonar=options).latent)
@@ -131,3 +133,60 @@ def test_the_guides_requests_do_what_it_says(host, example):
     else:
         assert "Sonar momentum current: 0.9, " in texts[0]
         assert f"Sampler: Sonar {body['sampler_name']}, " in texts[0]
+
+
+GUIDED = {"preset": "Guided by an image", "ref_image": encode(picture())}
+
+
+def half(left):
+    """A mask of the left or the right half."""
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 32, 64) if left else (32, 0, 64, 64))
+    return encode(mask)
+
+
+def test_the_preset_guided_by_an_image_is_its_options(host):
+    by_hand = {"momentum": 1.0, "ref_method": "denoised", "ref_factor": 0.3, "ref_detail": 0.25}
+    guided = host.run(args=[GUIDED])
+    assert guided.processed.info == host.run(sonar={**by_hand, "ref_image": GUIDED["ref_image"]}).processed.info
+    for word in ("method: denoised", "factor: 0.3", "detail: 0.25", "match: channel", "fade: 0.1"):
+        assert f"Sonar reference {word}" in guided.processed.info
+    assert "Reference is Image, so give an image" in host.refused(
+        args=[{**GUIDED, "ref_image": None, "ref_source": "Image"}]
+    )
+
+
+def test_a_mask_says_where_the_reference_counts(host):
+    plain = host.run(sonar={"momentum": 1}).latent
+    changed = []
+    for left in (True, False):
+        result = host.run(args=[{**GUIDED, "ref_detail": 1, "ref_mask": half(left)}], steps=2)
+        base = host.run(sonar={"momentum": 1}, steps=2).latent
+        sides = (result.latent - base).abs().mean((0, 1, 2))
+        changed.append((sides[:3].mean(), sides[-3:].mean()))
+        assert "Sonar reference mask hash: " in result.processed.info
+    assert changed[0][0] > 2 * changed[0][1]
+    assert changed[1][1] > 2 * changed[1][0]
+    white = encode(Image.new("L", (64, 64), 255))
+    everywhere = host.run(args=[{**GUIDED, "ref_mask": white}]).latent
+    assert everywhere.allclose(host.run(args=[GUIDED]).latent, atol=1e-4)
+    assert not everywhere.equal(plain)
+
+
+def test_a_mask_that_the_method_does_not_use_is_left_alone(host):
+    options = {**PULLED, "ref_method": "linear"}
+    assert host.run(sonar={**options, "ref_mask": half(left=True)}).latent.equal(host.run(sonar=options).latent)
+
+
+def test_reference_and_mask_fit_every_pass(host, monkeypatch):
+    seen, reference = [], importlib.import_module("sonar_sampler.hosts.webui.reference")
+    original = reference.mask
+
+    def told(image, x):
+        seen.append(original(image, x))
+        return seen[-1]
+
+    monkeypatch.setattr(reference, "mask", told)
+    host.run(args=[{**GUIDED, "ref_mask": half(left=True)}], **HIRES)
+    assert [tuple(mask.shape) for mask in seen] == [(1, 1, 8, 8), (1, 1, 16, 16)]
+    assert seen[0][0, 0].tolist() == [[1, 1, 1, 1, 0, 0, 0, 0]] * 8

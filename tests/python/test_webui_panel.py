@@ -65,12 +65,14 @@ def hidden(look):
 
 
 def test_what_does_not_apply_is_hidden(seen):
-    nothing = {"image", "referring", "upscaling", "lists", "mode_lead"}
+    nothing = {"image", "referring", "denoised", "upscaling", "lists", "mode_lead"}
     assert hidden(seen()) == nothing
     assert hidden(seen({"momentum": 1})) == nothing | {"momentum_hist", "moving"}
     assert hidden(seen({"momentum_mode": "lead"})) == nothing - {"mode_lead"} | {"mode_classic"}
     assert hidden(seen({"ref_source": "Image"})) == nothing - {"image", "referring"}
     assert hidden(seen({"ref_source": "img2img image"})) == nothing - {"referring"}
+    denoised = {"ref_source": "img2img image", "ref_method": "denoised"}
+    assert hidden(seen(denoised)) == nothing - {"referring", "denoised"}
     assert hidden(seen({"upscale": True})) == nothing - {"upscaling"}
     assert hidden(seen(hires=False)) == nothing | {"hires"}
     assert hidden(seen({"grid": True})) == nothing - {"lists"} | {"momentum", "momentum_hist"}
@@ -317,7 +319,7 @@ def test_a_reference_is_refused_before_it_is_decoded(host, monkeypatch):
     text = encode(Image.new("1", (8000, 4001)))
     monkeypatch.setattr(Image.Image, "load", lambda *_: pytest.fail("decoded"))
     with pytest.raises(ValueError, match="8000 x 4001 pixels: at most 32 megapixels"):
-        webui("reference").decode(text)
+        webui("reference").decode(text, "ref_image")
 
 
 # Errors

@@ -27,7 +27,7 @@ fn latent(shape: &[usize], seed: u64) -> Vec<f64> {
 }
 
 fn run(config: &Config, sigmas: &[f64], shape: &[usize], x: &[f64], threads: usize) -> Result<Vec<f64>> {
-    let start = Start { shape, x: x.to_vec(), history: None, reference: None };
+    let start = Start { shape, x: x.to_vec(), history: None, reference: None, mask: None };
     let manner = Manner { threads, ..Manner::default() };
     Run::new(&Own, config.clone(), sigmas, start, manner, Elementary::own())?
         .complete(|x, sigma| Ok(x.iter().map(|&x| denoise(x, sigma)).collect()))
@@ -218,7 +218,13 @@ fn an_answer_of_another_length_is_an_error() {
 #[test]
 fn a_history_of_another_length_is_an_error() {
     let shape = [1, 2, 3];
-    let start = Start { shape: &shape, x: latent(&shape, 1), history: Some(vec![0.0; 8]), reference: None };
+    let start = Start {
+        shape: &shape,
+        x: latent(&shape, 1),
+        history: Some(vec![0.0; 8]),
+        reference: None,
+        mask: None,
+    };
     let elementary = Elementary::own();
     let run = Run::new(&Own, Config::default(), &[2.0, 1.0], start, Manner::default(), elementary);
     assert!(run.unwrap_err().to_string().starts_with("history has shape [8]"));

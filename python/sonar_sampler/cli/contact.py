@@ -54,8 +54,8 @@ def contact_sheet(job: Job, progress: Callable[[dict[str, Any]], object]) -> Ima
 
 
 def _run(job: Job, progress: Callable[[dict[str, Any]], object]) -> tuple[list[Step], Array]:
-    denoise, x, levels, reference = job.start()
-    stepper = Stepper(job.config, levels, x, reference=reference)
+    denoise, x, levels = job.start()
+    stepper = Stepper(job.config, levels, x, **job.guidance())
     steps: list[Step] = []
     while not isinstance(request := stepper.request(), Done):
         if not isinstance(request, Denoise):

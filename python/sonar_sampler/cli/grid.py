@@ -68,7 +68,7 @@ def run_grid(recipe: Recipe, out: Path, report: Report, suffix: str = "") -> Gri
     job = recipe.job
     momenta, histories = (recipe.searched[name] for name in SEARCHED)
     mode = job.config.momentum_mode
-    how = mode if "momentum_sign" in unused(mode) else job.config.momentum_sign
+    how = mode if "momentum_sign" in unused({"momentum_mode": mode}) else job.config.momentum_sign
     layout = Layout(
         [f"momentum {value}" for value in momenta],
         [f"history {value}" for value in histories],

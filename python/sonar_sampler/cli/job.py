@@ -10,6 +10,7 @@ import numpy as np
 from PIL import Image
 
 from sonar_sampler import ConfigError, SonarConfig, initial_noise, registry, sample
+from sonar_sampler.cli import mask
 from sonar_sampler.cli.custom import CustomSampler
 from sonar_sampler.steps import step_index
 from sonar_sampler.toy import SCHEDULES, ToyModel, sigmas
@@ -38,6 +39,7 @@ class Job:
     config: SonarConfig = field(default_factory=lambda: SonarConfig(seed=0))
     custom: CustomSampler | None = None
     reference: Image.Image | None = None
+    reference_mask: Image.Image | None = None
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -49,25 +51,35 @@ class Job:
         if self.schedule not in SCHEDULES:
             raise ConfigError(f"schedule = {self.schedule!r}: must be one of {', '.join(SCHEDULES)}")
         _check_ranges(self.config, self.steps)
+        if self.reference_mask is not None and self.custom is not None:
+            raise ConfigError(
+                f"reference-mask: {self.custom.name}, a sampler of your own, is not given one; leave it out"
+            )
 
     def with_options(self, **options: Any) -> Job:
         """The same job with other options of the sampler."""
         return replace(self, config=replace(self.config, **options))
 
-    def start(self) -> tuple[Callable[[Array, float], Array], Array, Array, Array | None]:
-        """What a sampler needs: the denoiser, the noised latent, the sigmas and the reference latent."""
+    def start(self) -> tuple[Callable[[Array, float], Array], Array, Array]:
+        """What a sampler needs: the denoiser, the noised latent and the sigmas."""
         model = ToyModel()
         levels = sigmas(self.steps, self.schedule)
         noise = initial_noise((1, *model.latent_shape), [int(self.config.seed)])  # type: ignore[arg-type]
-        reference = None if self.reference is None else model.encode(self.reference)[None]
         denoise = model.denoiser(self.prompt, self.negative_prompt, self.cfg_scale)
-        return denoise, noise * levels[0], levels, reference
+        return denoise, noise * levels[0], levels
+
+    def guidance(self) -> dict[str, Any]:
+        """The arguments that tell a sampler of the reference."""
+        reference = None if self.reference is None else ToyModel().encode(self.reference)[None]
+        if self.reference_mask is None:
+            return {"reference": reference}
+        return {"reference": reference, "reference_mask": mask.weights(self.reference_mask)}
 
     def run(self, progress: Progress | None = None) -> Image.Image:
         """Makes the picture; `progress` is told of each step as the callback of `sonar_sampler.sample` is."""
-        denoise, x, levels, reference = self.start()
+        denoise, x, levels = self.start()
         sampler = sample if self.custom is None else self.custom
-        latent = sampler(denoise, x, levels, self.config, reference=reference, callback=progress)
+        latent = sampler(denoise, x, levels, self.config, **self.guidance(), callback=progress)
         return ToyModel().decode(latent)[0]
 
 

@@ -154,8 +154,7 @@ def _job(report: Report, given: dict[str, Any]) -> Job:
     seed = given.pop("seed")
     if seed is None:
         seed = random.randrange(2**32)
-    reference = given.pop("reference")
-    job = make_job(seed, reference, given)
+    job = make_job(seed, given.pop("reference"), given.pop("reference_mask"), given)
     unknown = unknown_words([job.prompt, job.negative_prompt])
     if unknown:
         report.note(f"words that the model does not know: {', '.join(unknown)} (see sonar txt2img --help)")

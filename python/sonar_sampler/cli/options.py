@@ -10,9 +10,10 @@ from typing import Any, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from sonar_sampler import SonarConfig, registry
+from sonar_sampler import ConfigError, SonarConfig, registry
 from sonar_sampler.cli import custom
 from sonar_sampler.cli.job import CFG_SCALE, STEPS, Job
+from sonar_sampler.cli.mask import open_mask
 from sonar_sampler.cli.reference import open_reference
 from sonar_sampler.cli.report import Report
 from sonar_sampler.cli.values import is_position, read_option, visible_knobs, write_option
@@ -58,6 +59,7 @@ def preset_option(*skipped: str) -> Callable[[Command], Command]:
 
     return click.option(
         "--preset",
+        metavar="NAME",
         type=click.Choice(list(PRESETS), case_sensitive=False),
         is_eager=True,
         expose_value=False,
@@ -101,6 +103,12 @@ def picture_options(command: Command) -> Command:
                 help="A picture to pull towards: a PNG, JPEG, WebP, GIF or BMP; the middle of it, as a square. A grey "
                 "one is toned.",
             ),
+            click.option(
+                "--reference-mask",
+                type=click.Path(path_type=Path),
+                help="A picture that is white where the reference counts and black where it does not, for --ref-method "
+                "denoised.",
+            ),
         ]
     ):
         command = option(command)
@@ -128,7 +136,7 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return reporting
 
 
-def make_job(seed: int, reference: Path | None, given: dict[str, Any]) -> Job:
+def make_job(seed: int, reference: Path | None, reference_mask: Path | None, given: dict[str, Any]) -> Job:
     """A job from the values of the options.
 
     Raises:
@@ -138,8 +146,17 @@ def make_job(seed: int, reference: Path | None, given: dict[str, Any]) -> Job:
     own = texts.get("sampler", "")
     sampler = custom.load(texts.pop("sampler")) if ":" in own else None
     options = {name: read_option(name, text) for name, text in texts.items()}
-    picture = None if reference is None else open_reference(reference)
-    return Job(config=SonarConfig(seed=seed, **options), custom=sampler, reference=picture, **given)
+    if reference is None and reference_mask is not None:
+        raise ConfigError(
+            f"reference-mask = {str(reference_mask)!r}: says where a reference counts; give --reference, too"
+        )
+    return Job(
+        config=SonarConfig(seed=seed, **options),
+        custom=sampler,
+        reference=None if reference is None else open_reference(reference),
+        reference_mask=None if reference_mask is None else open_mask(reference_mask),
+        **given,
+    )
 
 
 def unknown_words(prompts: Sequence[str]) -> list[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from sonar_sampler import ConfigError
-from sonar_sampler.cli import infotext, recipe, reference
+from sonar_sampler.cli import infotext, mask, recipe, reference
 from sonar_sampler.cli.files import cannot_write
 from sonar_sampler.cli.picture import opened
 from sonar_sampler.cli.recipe import Recipe
@@ -21,6 +21,7 @@ MOST_CHARACTERS = 256 * 1024
 _PARAMETERS = "parameters"
 _PROMPTS = "sonar_prompts"
 _REFERENCE = "sonar_reference"
+_MASK = "sonar_reference_mask"
 
 
 def texts(made: Recipe) -> dict[str, str]:
@@ -32,6 +33,8 @@ def texts(made: Recipe) -> dict[str, str]:
         result[_PROMPTS] = json.dumps(prompts)
     if made.job.reference is not None:
         result[_REFERENCE] = reference.embed(made.job.reference)
+    if made.job.reference_mask is not None:
+        result[_MASK] = mask.embed(made.job.reference_mask)
     return result
 
 
@@ -98,7 +101,9 @@ def load(path: Path, sampler_file: Path | None = None) -> tuple[Recipe, str]:
     found = read_texts(path)
     try:
         prompt, negative_prompt, parameters = read_infotext(found)
-        made = recipe.read((prompt, negative_prompt), parameters, found.get(_REFERENCE), sampler_file)
+        made = recipe.read(
+            (prompt, negative_prompt), parameters, (found.get(_REFERENCE), found.get(_MASK)), sampler_file
+        )
     except ConfigError as error:
         raise ConfigError(f"image = {str(path)!r}: {error}") from None
     return made, parameters.get("Version", "an unknown version")

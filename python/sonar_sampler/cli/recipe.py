@@ -7,8 +7,10 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
+from PIL import Image
+
 from sonar_sampler import ConfigError, SonarConfig, __version__, registry
-from sonar_sampler.cli import custom, reference
+from sonar_sampler.cli import custom, mask, reference
 from sonar_sampler.cli.job import Job
 from sonar_sampler.cli.values import read_option, visible_knobs, write_option
 from sonar_sampler.search_list import parse_search_list
@@ -24,6 +26,7 @@ SEARCHED = ("momentum", "momentum_hist")
 _SHEET = "Sonar sheet"
 _HASH = "Sonar sampler hash"
 _REFERENCE = "Sonar reference"
+_MASK = "Sonar reference mask"
 _EMBEDDED = "embedded"
 
 
@@ -53,7 +56,7 @@ def parameters(recipe: Recipe) -> dict[str, str]:
         "Seed": str(job.config.seed),
         "Model": MODEL,
     }
-    unused = {"sampler", *recipe.searched, *registry.unused(job.config.momentum_mode)}
+    unused = {"sampler", *recipe.searched, *registry.unused(vars(job.config))}
     for name in visible_knobs():
         if name not in unused and (job.reference is not None or not name.startswith("ref_")):
             text[_label(name)] = write_option(name, getattr(job.config, name))
@@ -65,16 +68,23 @@ def parameters(recipe: Recipe) -> dict[str, str]:
         text[_HASH] = job.custom.digest
     if job.reference is not None:
         text[_REFERENCE] = _EMBEDDED
+    if job.reference_mask is not None:
+        text[_MASK] = _EMBEDDED
     return text | {"Version": f"Sonar {__version__}"}
 
 
-def read(prompts: tuple[str, str], found: Mapping[str, str], embedded: str | None, sampler_file: Path | None) -> Recipe:
+def read(
+    prompts: tuple[str, str],
+    found: Mapping[str, str],
+    embedded: tuple[str | None, str | None],
+    sampler_file: Path | None,
+) -> Recipe:
     """The recipe from what `parameters` wrote.
 
     Args:
         prompts: prompt and negative prompt.
         found: the parameters, which may come from anybody: nothing in them is trusted.
-        embedded: the text of the reference, if there is one.
+        embedded: the texts of the reference and of its mask, as far as there are such.
         sampler_file: the Python file that the user allows to be run (`custom.load_allowed`).
 
     Raises:
@@ -93,11 +103,6 @@ def read(prompts: tuple[str, str], found: Mapping[str, str], embedded: str | Non
     }
     if _HASH not in found:
         options["sampler"] = _sampler(_value(found, "Sampler", str))
-    picture = None
-    if _REFERENCE in found:
-        if embedded is None:
-            raise ConfigError(f"{_REFERENCE} = {found[_REFERENCE]!r}: but there is none in the file")
-        picture = reference.extract(embedded)
     job = Job(
         prompt=prompts[0],
         negative_prompt=prompts[1],
@@ -105,7 +110,8 @@ def read(prompts: tuple[str, str], found: Mapping[str, str], embedded: str | Non
         cfg_scale=_value(found, "CFG scale", float),
         schedule=_value(found, "Schedule type", str),
         config=SonarConfig(seed=_value(found, "Seed", int), **options),
-        reference=picture,
+        reference=_embedded(found, _REFERENCE, embedded[0], reference.extract),
+        reference_mask=_embedded(found, _MASK, embedded[1], mask.extract),
     )
     searched = _searched(found) if sheet == GRID else {}
     if _HASH in found:
@@ -125,7 +131,7 @@ def _list_label(name: str) -> str:
 
 
 def _refuse_unknown(found: Mapping[str, str]) -> None:
-    known = {_SHEET, _HASH, _REFERENCE, *map(_label, visible_knobs()), *map(_list_label, SEARCHED)}
+    known = {_SHEET, _HASH, _REFERENCE, _MASK, *map(_label, visible_knobs()), *map(_list_label, SEARCHED)}
     for name in found:
         if name.startswith("Sonar ") and name not in known:
             raise ConfigError(f"{name} = {found[name]!r}: this version of Sonar has no such parameter")
@@ -138,6 +144,16 @@ def _value(found: Mapping[str, str], name: str, kind: Callable[[str], T]) -> T:
         return kind(found[name])
     except ValueError:
         raise ConfigError(f"its parameters are incomplete or changed: {name} = {found[name]!r}") from None
+
+
+def _embedded(
+    found: Mapping[str, str], name: str, text: str | None, extract: Callable[[str], Image.Image]
+) -> Image.Image | None:
+    if name not in found:
+        return None
+    if text is None:
+        raise ConfigError(f"{name} = {found[name]!r}: but there is none in the file")
+    return extract(text)
 
 
 def _sampler(label: str) -> str:

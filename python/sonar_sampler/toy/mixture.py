@@ -60,6 +60,14 @@ class Mixture:
         total = sum(float(part.sum()) for part in weights)
         return [part / total for part in weights]
 
+    def log_density(self, latent: NDArray[np.float32], sigma: float, priors: list[Vector]) -> float:
+        """Log density of one noisy latent (6, 64, 64), up to a constant."""
+        planes = to_planes(latent)
+        planes[0] -= np.float32(BLACK)
+        likelihoods = self.log_likelihoods(planes, self.coordinates(planes), sigma)
+        logs = np.concatenate([likelihood + prior for likelihood, prior in zip(likelihoods, priors, strict=True)])
+        return float(np.logaddexp.reduce(logs))
+
     def denoise(
         self,
         latent: NDArray[np.float32],

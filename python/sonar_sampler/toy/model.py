@@ -75,6 +75,17 @@ class ToyModel:
 
         return denoise
 
+    def log_likelihood(self, latents: Latents, prompt: str, sigma: float) -> NDArray[np.float64]:
+        """Log density of noisy latents (batch, 6, 64, 64) under a prompt, up to a constant: one number an image.
+
+        `sigma` is the noise in them; for a clean picture, how far from the model's own it may be.
+        """
+        wanted = self.parse(prompt).weights()
+        names = [name for name in SUBJECTS if name in wanted]
+        mixture = Mixture([layout for name in names for layout in layouts(name)])
+        priors = _log_priors(names, wanted)
+        return np.array([mixture.log_density(latent.astype(np.float32), float(sigma), priors) for latent in latents])
+
     def decode(self, latents: Latents) -> list[Image.Image]:
         """RGB pictures of 384 x 384 pixels, one for each latent of a batch (batch, 6, 64, 64)."""
         return [codec.decode(latent) for latent in latents]

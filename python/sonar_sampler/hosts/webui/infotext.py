@@ -20,12 +20,14 @@ from sonar_sampler.hosts.webui.options import (
     of_group,
     preset_of,
 )
+from sonar_sampler.registry import is_used
 from sonar_sampler.steps import format_step
 
 _PREFIX = "Sonar "
 _OFF = "off"
 _LISTS = ("grid_momentum", "grid_momentum_hist")
 _HASH = f"{_PREFIX}reference hash"
+_MASK_HASH = f"{_PREFIX}reference mask hash"
 _REPLACED = f"{_PREFIX}instead of"
 
 # What the original extension wrote; its sampler stood beside the page's, which was not used.
@@ -72,7 +74,9 @@ def _settings(p: Any, job: Job) -> dict[str, Any]:
         written[key("ref_source")] = job.ref_source
         if job.ref_image is not None:
             written[_HASH] = reference.digest(job.ref_image)
-        written |= {key(name): _text(name, values[name]) for name in of_group("reference") if name in CORE}
+        if job.ref_mask is not None:
+            written[_MASK_HASH] = reference.digest(job.ref_mask)
+        written |= {key(name): _text(name, values[name]) for name in _reference(values)}
     if getattr(p, "enable_hr", False) and not job.hires:
         written[key("hires")] = _OFF
     if job.upscale is not None:
@@ -89,7 +93,12 @@ def _settings(p: Any, job: Job) -> dict[str, Any]:
 def _momentum(mode: str) -> list[str]:
     """The options of momentum that mean something in a mode."""
     names = (name for name in of_group("momentum") if name not in ("sampler", "momentum"))
-    return [name for name in names if OPTIONS[name].knob.mode in ("", mode)]
+    return [name for name in names if is_used(OPTIONS[name].knob, {"momentum_mode": mode})]
+
+
+def _reference(values: Mapping[str, Any]) -> list[str]:
+    """The core's options of the reference that mean something."""
+    return [name for name in of_group("reference") if name in CORE and is_used(OPTIONS[name].knob, values)]
 
 
 def _text(name: str, value: Any) -> Any:
@@ -151,7 +160,7 @@ def _value(name: str, params: Mapping[str, Any]) -> Any:
     if name == "grid":
         return any(key(of) in params for of in _LISTS)
     if name == "preset":
-        return preset_of({of: _value(of, params) for of in of_group("momentum")})
+        return preset_of({of: _value(of, params) for of in CORE})
     text = params.get(key(name), params.get(_ORIGINAL.get(name, ""), default))
     return _typed(name, text, default)
 

@@ -22,7 +22,7 @@ from sonar_sampler.hosts.webui.options import (
 )
 from sonar_sampler.hosts.webui.upscale import Upscale
 from sonar_sampler.listed import LISTED
-from sonar_sampler.registry import SonarConfig, unused
+from sonar_sampler.registry import SonarConfig, is_used
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,6 +35,7 @@ class Job:
         sampler: the sampler that wins over the page's, by its name in the webui; None for the page's.
         ref_source: where the reference comes from.
         ref_image: the reference, if it is an image of its own.
+        ref_mask: where the reference counts, if not everywhere.
         hires: whether the hires pass has momentum and reference too.
         upscale: what is done with finished images, if anything.
     """
@@ -44,6 +45,7 @@ class Job:
     sampler: str | None
     ref_source: str
     ref_image: Image.Image | None
+    ref_mask: Image.Image | None
     hires: bool
     upscale: Upscale | None
 
@@ -77,7 +79,8 @@ def read(given: Mapping[str, Any], shown: Mapping[str, Any] | None = None, page_
     values = {name: checked[name] if name in checked else settings.checked(name) for name in OPTIONS}
     name = page_sampler if values["sampler"] == AS_SELECTED else sampler_name(values["sampler"])
     values = acting(values, name, given)
-    values["ref_image"] = reference.decode(values["ref_image"])
+    for image in ("ref_image", "ref_mask"):
+        values[image] = reference.decode(values[image], image)
     if values["ref_image"] is not None and "ref_source" not in given:
         values["ref_source"] = REF_IMAGE
     if values["ref_source"] == REF_IMAGE and values["ref_image"] is None:
@@ -88,13 +91,14 @@ def read(given: Mapping[str, Any], shown: Mapping[str, Any] | None = None, page_
         sampler=None if values["sampler"] == AS_SELECTED else sampler_name(values["sampler"]),
         ref_source=values["ref_source"],
         ref_image=values["ref_image"] if values["ref_source"] == REF_IMAGE else None,
+        ref_mask=values["ref_mask"],
         hires=values["hires"],
         upscale=_upscale(values) if values["upscale"] else None,
     )
 
 
 def acting(values: Mapping[str, Any], sampler: str | None, given: Container[str] = ()) -> dict[str, Any]:
-    """The options that act: those that a sampler adds, and nothing that its mode of momentum does not use.
+    """The options that act: those that a sampler adds, and nothing that means nothing beside the others.
 
     Args:
         values: every option by name.
@@ -103,7 +107,9 @@ def acting(values: Mapping[str, Any], sampler: str | None, given: Container[str]
     """
     mode = values["momentum_mode"]
     added = {} if "momentum_mode" in given else _of_sampler(sampler, mode)
-    changed = {**unused(added.get("momentum_mode", mode)), **added}
+    chosen = {**values, **added}
+    idle = {name: option.default for name, option in OPTIONS.items() if not is_used(option.knob, chosen)}
+    changed = {**idle, **added}
     return {**values, **{name: value for name, value in changed.items() if name not in given}}
 
 
@@ -124,14 +130,17 @@ def _config(values: Mapping[str, Any], given: Mapping[str, Any]) -> SonarConfig:
 
 
 def _of_sampler(name: str | None, mode: str) -> Mapping[str, Any]:
-    listed = next((LISTED[METHODS[label]] for label in METHODS if sampler_name(label) == name), None)
-    return {} if listed is None else listed.missing(mode)
+    return LISTED[NAMES[name]].missing(mode) if name is not None and name in NAMES else {}
 
 
 def sampler_name(label: str) -> str:
     """The webui's name of a Sonar sampler, from its label in the panel."""
     assert label in METHODS
     return f"Sonar {label}"
+
+
+NAMES: Mapping[str, str] = {sampler_name(label): name for label, name in METHODS.items()}
+"""Name in the host's lists -> its name in `LISTED`."""
 
 
 def _upscale(values: Mapping[str, Any]) -> Upscale:

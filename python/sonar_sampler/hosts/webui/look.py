@@ -9,7 +9,7 @@ from typing import Any
 
 from sonar_sampler.errors import ConfigError, SonarError
 from sonar_sampler.hosts.webui.grid import Grid
-from sonar_sampler.hosts.webui.job import acting
+from sonar_sampler.hosts.webui.job import NAMES, acting
 from sonar_sampler.hosts.webui.options import (
     AS_SELECTED,
     CUSTOM,
@@ -20,7 +20,7 @@ from sonar_sampler.hosts.webui.options import (
 )
 from sonar_sampler.hosts.webui.reference import digest
 from sonar_sampler.hosts.webui.refusal import labelled
-from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, missing, replacement, takes
+from sonar_sampler.hosts.webui.sampler import DEFAULT, missing, replacement, takes
 from sonar_sampler.presets import LEAD, PRESETS
 
 
@@ -67,6 +67,7 @@ def look(values: Mapping[str, Any], host: Host, expected: str = "") -> Look:
         "moving": moving,
         "image": values["ref_source"] == REF_IMAGE,
         "referring": referring,
+        "denoised": referring and values["ref_method"] == "denoised",
         "hires": host.hires is not False,
         "upscaling": bool(values["upscale"]),
         "lists": grid,

@@ -99,6 +99,18 @@ OPTIONS: Mapping[str, Option] = {
         axis=False,
     ),
     **_of_core("reference"),
+    "ref_mask": Option(
+        Knob(
+            "Reference mask",
+            "White where the reference counts, black where it does not; cropped and resized like it. None: everywhere.",
+            "image",
+            "reference",
+            needs=("ref_method", "denoised"),
+        ),
+        default=None,
+        stored=False,
+        axis=False,
+    ),
     "hires": Option(
         Knob(
             "Hires pass",
@@ -166,9 +178,11 @@ MODES = OPTIONS["momentum_mode"].knob.choices
 """The modes of momentum."""
 
 
-def of_group(group: str, mode: str | None = None) -> list[str]:
-    """The names of a group's options: all, or those that one mode of momentum alone uses ("" for those that all do)."""
-    return [name for name, option in OPTIONS.items() if option.knob.group == group and mode in (None, option.knob.mode)]
+def of_group(group: str, needs: tuple[str, ...] | None = None) -> list[str]:
+    """The names of a group's options: all, or those that need just this of another option (nothing: an empty tuple)."""
+    return [
+        name for name, option in OPTIONS.items() if option.knob.group == group and needs in (None, option.knob.needs)
+    ]
 
 
 def arguments(dropdown: bool) -> list[str]:
@@ -182,6 +196,11 @@ def preset_values(preset: str) -> dict[str, Any]:
         return {}
     settings = {name: OPTIONS[name].default for name in of_group("momentum") if name != "sampler"}
     return {**settings, **PRESETS[preset].options}
+
+
+def needs_reference(preset: str) -> bool:
+    """Whether a preset does something with a reference alone."""
+    return preset != CUSTOM and "ref_method" in PRESETS[preset].options
 
 
 def preset_of(values: Mapping[str, Any]) -> str:

@@ -23,6 +23,7 @@ from sonar_sampler.hosts.webui.options import (
     REF_IMAGE,
     REF_OFF,
     arguments,
+    needs_reference,
     of_group,
     preset_values,
 )
@@ -89,7 +90,11 @@ class Panel:
         # Not shown; it changes when a text is pasted.
         self._expected = gr.Textbox(visible=False, elem_id=elem_id("ref_expected"))
         self._connect()
-        self.pasted = [(control, self._reader(name)) for name, control in self.controls.items() if name != "ref_image"]
+        self.pasted = [
+            (control, self._reader(name))
+            for name, control in self.controls.items()
+            if OPTIONS[name].knob.kind != "image"
+        ]
         self.pasted.append((self._expected, infotext.reference_hash))
 
     # Layout
@@ -136,10 +141,10 @@ class Panel:
     def _lay_out_momentum(self) -> None:
         self._add("sampler")
         with self._group("moving"):
-            self._pairs(name for name in of_group("momentum", mode="") if name not in ("sampler", *_SLIDERS))
+            self._pairs(name for name in of_group("momentum", ()) if name not in ("sampler", *_SLIDERS))
             for mode in MODES:
                 with self._group(f"mode_{mode}"):
-                    self._pairs(of_group("momentum", mode))
+                    self._pairs(of_group("momentum", ("momentum_mode", mode)))
 
     def _lay_out_reference(self) -> None:
         choices = OPTIONS["ref_source"].knob.choices
@@ -148,7 +153,11 @@ class Panel:
             self._add("ref_image")
             self._text("reference")
         with self._group("referring"):
-            self._pairs(name for name in of_group("reference") if name not in ("ref_source", "ref_image"))
+            self._pairs(name for name in of_group("reference", ()) if name not in ("ref_source", "ref_image"))
+            with self._group("denoised"):
+                denoised = of_group("reference", ("ref_method", "denoised"))
+                self._pairs(name for name in denoised if OPTIONS[name].knob.kind != "image")
+                self._add("ref_mask")
 
     def _lay_out_passes(self) -> None:
         with self._group("hires"):
@@ -216,14 +225,17 @@ class Panel:
             if component is not self._made["preset"]:
                 component.change(None, _js=_LOOK.format(id=self._id("look")))
 
-        options = list(preset_values(next(iter(OPTIONS["preset"].knob.choices))))
+        options = ["ref_source", *{name for preset in OPTIONS["preset"].knob.choices for name in preset_values(preset)}]
 
-        def choose(preset: str) -> list[Any]:
+        def choose(preset: str, source: str) -> list[Any]:
             values = preset_values(preset)
+            if needs_reference(preset) and source == REF_OFF:
+                values["ref_source"] = REF_IMAGE
             return [gr.update(value=values[name]) if name in values else gr.update() for name in options]
 
         preset = self._made["preset"]
-        preset.input(choose, [preset], [self._made[name] for name in options], show_progress=False, queue=False)
+        given, changed = [preset, self._made["ref_source"]], [self._made[name] for name in options]
+        preset.input(choose, given, changed, show_progress=False, queue=False)
 
         def save(*given: Any) -> Any:
             try:

@@ -24,8 +24,8 @@ _WORDS = f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}"
 _SCALE = 8  # pixels per latent cell, of every model that these hosts run
 
 
-def decode(value: Any) -> Image.Image | None:
-    """A picture from what a page (PIL) or a request (base64 or data URL) gives; None stays None.
+def decode(value: Any, name: str) -> Image.Image | None:
+    """A picture from what a page (PIL) or a request (base64 or data URL) gives for an option; None stays None.
 
     Raises:
         ConfigError: if it is anything else.
@@ -35,30 +35,30 @@ def decode(value: Any) -> Image.Image | None:
     if isinstance(value, Image.Image):
         return value
     if not isinstance(value, str):
-        raise ConfigError(f"ref_image is a {type(value).__name__}: must be a {_WORDS} image as base64 or a data URL")
+        raise ConfigError(f"{name} is a {type(value).__name__}: must be a {_WORDS} image as base64 or a data URL")
     text = value.partition(",")[2] if value[:5] == "data:" else value
     if len(text) > LONGEST_TEXT:
-        raise ConfigError(f"ref_image has {len(text):,} characters: at most {LONGEST_TEXT:,} are allowed")
+        raise ConfigError(f"{name} has {len(text):,} characters: at most {LONGEST_TEXT:,} are allowed")
     try:
         image = Image.open(io.BytesIO(base64.b64decode(text, validate=True)), formats=_FORMATS)
     except (Image.DecompressionBombError, Image.DecompressionBombWarning):
-        raise ConfigError(f"ref_image has too many pixels: {_MOST}") from None
+        raise ConfigError(f"{name} has too many pixels: {_MOST}") from None
     except (binascii.Error, ValueError, OSError):
-        raise _unreadable(value) from None
+        raise _unreadable(value, name) from None
     # Nothing is decoded yet: a small file can hold very many pixels.
     if image.width * image.height > LARGEST_PIXELS:
-        raise ConfigError(f"ref_image has {image.width} x {image.height} pixels: {_MOST}")
+        raise ConfigError(f"{name} has {image.width} x {image.height} pixels: {_MOST}")
     try:
         return ImageOps.exif_transpose(image)
     except (ValueError, OSError, SyntaxError):
-        raise _unreadable(value) from None
+        raise _unreadable(value, name) from None
 
 
 _MOST = f"at most {LARGEST_PIXELS // 1_000_000} megapixels are allowed; the pass needs no more than its own size"
 
 
-def _unreadable(text: str) -> ConfigError:
-    return ConfigError(f"ref_image = {text[:40]!r}...: must be a {_WORDS} image as base64 or a data URL")
+def _unreadable(text: str, name: str) -> ConfigError:
+    return ConfigError(f"{name} = {text[:40]!r}...: must be a {_WORDS} image as base64 or a data URL")
 
 
 def digest(image: Image.Image) -> str:
@@ -80,6 +80,25 @@ def latent(p: Any, image: Image.Image, x: torch.Tensor) -> torch.Tensor:
         cached = {**cached, key: _encoded(_fitted(image, size))}
         p.sonar_latents = cached
     return cached[key].to(x)
+
+
+def mask(image: Image.Image, x: torch.Tensor) -> torch.Tensor:
+    """A mask as numbers in [0, 1] (1, 1, height, width), for the pass that samples latents like x: 1 where it is white.
+
+    It is cropped and resized like a reference, and does not count where it is transparent.
+
+    Raises:
+        ConfigError: it is black everywhere.
+    """
+    black = Image.new("RGBA", image.size, "black")
+    black.alpha_composite(image.convert("RGBA"))
+    size = (x.shape[-1] * _SCALE, x.shape[-2] * _SCALE)
+    fitted: Image.Image = images.resize_image(1, black.convert("RGB"), *size)
+    cells = fitted.convert("L").resize((x.shape[-1], x.shape[-2]), Image.Resampling.BOX)
+    weights = torch.from_numpy(np.asarray(cells, dtype=np.float32) / 255)
+    if not weights.any():
+        raise ConfigError("ref_mask: is black everywhere; it must be white where the reference counts")
+    return weights[None, None].to(x)
 
 
 def _fitted(image: Image.Image, size: tuple[int, int]) -> Image.Image:

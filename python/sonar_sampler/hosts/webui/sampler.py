@@ -10,6 +10,7 @@ from modules import script_callbacks, sd_samplers, sd_samplers_common, sd_sample
 from sonar_sampler.errors import ConfigError
 from sonar_sampler.hosts.webui import infotext, reference, sampling
 from sonar_sampler.hosts.webui import job as jobs
+from sonar_sampler.hosts.webui.job import NAMES
 from sonar_sampler.hosts.webui.options import METHODS, REF_IMAGE, REF_INIT
 from sonar_sampler.hosts.webui.refusal import refusing
 from sonar_sampler.listed import LISTED
@@ -17,9 +18,6 @@ from sonar_sampler.registry import default
 
 # Options of the host's `SamplerData` for solvers that the host has not itself, by the core's name.
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {"naive": {"uses_ensd": True}}
-
-NAMES: Mapping[str, str] = {jobs.sampler_name(label): name for label, name in METHODS.items()}
-"""Name in the host's lists -> its name in `LISTED`."""
 
 DEFAULT = next(name for name, listed in NAMES.items() if listed == default("sampler"))
 """The sampler that stands in for one that Sonar does not have."""
@@ -90,7 +88,8 @@ def begin(p: Any, x: Any, initial: Any) -> None:
         latent = reference.latent(p, job.ref_image, x)
     elif job.ref_source == REF_INIT:
         latent = initial
-    p.sonar_pass = sampling.Pass(job, latent)
+    mask = None if latent is None or job.ref_mask is None else reference.mask(job.ref_mask, x)
+    p.sonar_pass = sampling.Pass(job, latent, mask)
 
 
 def register() -> None:

@@ -31,6 +31,7 @@ class Pass:
 
     job: jobs.Job
     reference: Tensor | None = None
+    mask: Tensor | None = None
 
 
 def function(name: str) -> Callable[..., Tensor]:
@@ -68,7 +69,13 @@ def function(name: str) -> Callable[..., Tensor]:
         if "s_churn" in names and noise is not None:
             every = _EveryStep(noise, callback)
             noise, callback = every.draw, every.callback
-        given = {**options, "config": run.config, "noise_sampler": noise, "reference": run.reference}
+        given = {
+            **options,
+            "config": run.config,
+            "noise_sampler": noise,
+            "reference": run.reference,
+            "reference_mask": run.mask,
+        }
         if not getattr(shared.cmd_opts, "disable_nan_check", False):
             return of_torch(model, x, sigmas, extra_args, callback, disable, **given)
         forgiving = _Forgiving(model)
@@ -120,6 +127,7 @@ class _Run:
             exact_last_step=_blends_in_denoiser_only(model),
         )
         self.reference = current.reference
+        self.mask = current.mask
         self.noise = _noise(self._p, x)
 
     def tell(self, text: str) -> None:

@@ -12,10 +12,11 @@ from sonar_sampler.errors import ConfigError, SonarError
 from sonar_sampler.hosts.webui import grid as grids
 from sonar_sampler.hosts.webui import infotext, settings, sheet
 from sonar_sampler.hosts.webui import job as jobs
+from sonar_sampler.hosts.webui.job import NAMES
 from sonar_sampler.hosts.webui.options import REF_INIT, arguments
 from sonar_sampler.hosts.webui.panel import SCRIPT, Panel
 from sonar_sampler.hosts.webui.refusal import refusal, refusing
-from sonar_sampler.hosts.webui.sampler import DEFAULT, NAMES, check_hires, missing, replacement
+from sonar_sampler.hosts.webui.sampler import DEFAULT, check_hires, missing, replacement
 from sonar_sampler.listed import LISTED
 
 _TITLE = "Sonar"

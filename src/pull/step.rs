@@ -1,4 +1,4 @@
-//! The pull towards a reference image.
+//! The pull of the latent after a step: the guidance of the extension stable-diffusion-webui-sonar by Kahsolt.
 //!
 //! The reference is normalised once, per image and channel over the spatial axes, to mean 0 and standard
 //! deviation 1 (`r`). At a step, with `mean` and `std` per image over all other axes and `f` the factor:
@@ -7,59 +7,13 @@
 //! |---|---|
 //! | linear | `shift = r std(x) + mean(x)`; `x = (1-f) x + f shift` |
 //! | euler | `shift = r std(D) + mean(D)`; `x += (x - shift) / sigma ((sigma_next - sigma) f)` |
-//!
-//! This is the guidance of the extension stable-diffusion-webui-sonar by Kahsolt.
 
 use ndarray::{ArrayD, ArrayViewD};
 
+use super::RefMethod;
 use crate::error::{Error, Result};
 use crate::moments::Moments;
-use crate::options::{PerStep, StepPosition, choices, options, shown};
 use crate::real::Real;
-
-choices! {
-    /// How the reference pulls.
-    pub enum RefMethod {
-        /// Blends the latent with the reference, scaled to the latent's mean and spread.
-        Linear = "linear",
-        /// An Euler step of weight `f` towards the reference, scaled to the denoised latent's mean and spread.
-        Euler = "euler",
-    }
-}
-
-options! {
-    /// What the pull towards a reference can be told.
-    pub struct ReferenceOptions {
-        /// How the reference pulls.
-        ref_method: RefMethod = RefMethod::Linear,
-        /// How strongly the reference pulls; negative pushes away.
-        ref_factor: PerStep = PerStep::Constant(0.02),
-        /// First step at which the reference pulls.
-        ref_start: StepPosition = StepPosition::Fraction(0.0),
-        /// Last step at which the reference pulls, inclusive.
-        ref_stop: StepPosition = StepPosition::Fraction(0.75),
-    }
-}
-
-impl ReferenceOptions {
-    /// Checks every option that can be checked without a schedule.
-    ///
-    /// # Errors
-    /// [`Error::Config`] with the option, its value and what is allowed.
-    pub fn validate(&self) -> Result<()> {
-        if let Some(bad) = self.ref_factor.values().iter().find(|factor| !factor.is_finite()) {
-            return Err(Error::config("ref_factor", shown(*bad), "must be a finite number"));
-        }
-        StepPosition::validate_range(["ref_start", "ref_stop"], [self.ref_start, self.ref_stop])
-    }
-
-    /// The factor of a step; 0, which is none, outside its range.
-    #[must_use]
-    pub fn at(&self, step: usize, steps: usize) -> f64 {
-        let range = self.ref_start.resolve(steps)..=self.ref_stop.resolve(steps);
-        if range.contains(&(step as u64)) { self.ref_factor.at(step) } else { 0.0 }
-    }
-}
 
 /// The factors of one step's pull.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -81,11 +35,12 @@ pub enum Pull<T> {
 }
 
 impl<T: Real> Pull<T> {
-    /// The pull of `method` with `factor` in the step from `sigma` to `sigma_next`.
-    pub fn new(method: RefMethod, factor: f64, sigma: T, sigma_next: T) -> Self {
+    /// The pull of `method` with `factor` in the step from `sigma` to `sigma_next`; none if it pulls the answer instead.
+    pub fn new(method: RefMethod, factor: f64, sigma: T, sigma_next: T) -> Option<Self> {
         match method {
-            RefMethod::Linear => Self::Linear { keep: T::of(1.0 - factor), f: T::of(factor) },
-            RefMethod::Euler => Self::Euler { sigma, dt: (sigma_next - sigma) * T::of(factor) },
+            RefMethod::Linear => Some(Self::Linear { keep: T::of(1.0 - factor), f: T::of(factor) }),
+            RefMethod::Euler => Some(Self::Euler { sigma, dt: (sigma_next - sigma) * T::of(factor) }),
+            RefMethod::Denoised => None,
         }
     }
 
@@ -125,7 +80,7 @@ impl<T: Real> Look<T> {
 ///
 /// # Errors
 /// [`Error::Shape`] if it is neither shaped like the latent nor one image of it; what [`normalize_reference`] refuses.
-pub fn fitting_reference<T: Real>(reference: ArrayViewD<'_, T>, shape: &[usize]) -> Result<Vec<T>> {
+pub(super) fn fitting_reference<T: Real>(reference: ArrayViewD<'_, T>, shape: &[usize]) -> Result<Vec<T>> {
     let found = reference.shape();
     if found.len() != shape.len() || found[1..] != shape[1..] || (found[0] != shape[0] && found[0] != 1) {
         return Err(Error::Shape {
