@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 
-from sonar_sampler import Denoise, DtypeError, Noise, SonarConfig, Stepper
+from sonar_sampler import ConfigError, Denoise, DtypeError, Noise, SonarConfig, Stepper
 from sonar_sampler.errors import shown
 from sonar_sampler.host_noise import private_seed
 from sonar_sampler.registry import SOLVERS
@@ -27,6 +27,7 @@ class Run:
         sigmas: the noise levels from the present step on.
         sample: the latent at the first of them.
         reference: a latent to pull towards, shaped like the sample or one image of it.
+        mask: how strongly it pulls at each place.
         generator: the pipeline's; what is private is keyed by its seed, without a draw from it.
         packed: the latent is packed (batch, places, channels), as Flux's.
 
@@ -40,10 +41,13 @@ class Run:
         sigmas: Tensor,
         sample: Tensor,
         reference: Tensor | None,
+        mask: Tensor | None,
         generator: Generators,
         *,
         packed: bool,
     ) -> None:
+        if packed and reference is not None and config.ref_detail != 1:
+            raise ConfigError(f"ref_detail = {config.ref_detail}: a packed latent has no rows to tell coarse from fine")
         self._seeded = config.seed is not None
         self._solver = SOLVERS[config.sampler]
         self._packed = packed
@@ -55,6 +59,7 @@ class Run:
             sigmas.tolist(),
             self._given(sample, "sample"),
             reference=None if reference is None else self._given(reference, "reference"),
+            reference_mask=None if mask is None else self._given(mask, "mask"),
             record=False,
         )
 

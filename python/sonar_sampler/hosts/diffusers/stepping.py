@@ -23,17 +23,20 @@ class Stepping:
     _flow: bool
     _run: Run | None = None
     _reference: Tensor | None = None
+    _mask: Tensor | None = None
     _step_index: int | None
     # Where the present run began: the index into `sigmas` of its first step.
     _first: int = 0
 
-    def set_reference(self, reference: Tensor | None) -> None:
+    def set_reference(self, reference: Tensor | None, mask: Tensor | None = None) -> None:
         """Pulls all later runs towards a reference; None no longer does.
 
         Args:
             reference: a latent of the size that is made, or one image of it for a batch: see `encode_reference`.
+            mask: for `ref_method` "denoised", how strongly it pulls at each place, from 0 to 1: shaped like the reference
+                with one channel.
         """
-        self._reference, self._run = reference, None
+        self._reference, self._mask, self._run = reference, mask, None
 
     def _advance(
         self, model_output: Tensor, timestep: Any, sample: Tensor, generator: Generators
@@ -58,7 +61,7 @@ class Stepping:
         if run is None or self._first + run.stepper.step != index:
             options = sonar_config(self.config, flow=self._flow)
             packed = self._flow and sample.ndim == 3
-            run = Run(options, self.sigmas[index:], sample, self._reference, generator, packed=packed)
+            run = Run(options, self.sigmas[index:], sample, self._reference, self._mask, generator, packed=packed)
             self._run, self._first = run, index
         latents = run.step(sample, lambda x, sigma: self._denoised(model_output, x, sigma), generator)
         self._step_index = index + 1
