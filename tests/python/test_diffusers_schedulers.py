@@ -1,51 +1,19 @@
-"""The schedulers for diffusers by themselves: diffusers' own contract, its own schedulers, and the core's."""
+"""The steps of the schedulers for diffusers: diffusers' own contract, its own schedulers, and the core's."""
 
 import copy
 import inspect
 import pickle
 
 import diffusers
-import numpy as np
 import pytest
 import torch
-from diffusers.schedulers import KarrasDiffusionSchedulers
 
+from scheduler_runs import BOTH, SD, SHAPE, answer, made, noise, seeded, walk
 from sonar_sampler import ConfigError, DtypeError, LatentError, NumericError, ScheduleError
 from sonar_sampler import torch as sonar
 from sonar_sampler.hosts.diffusers import SonarFlowScheduler, SonarScheduler
 
-SD = {"beta_start": 0.00085, "beta_end": 0.012, "beta_schedule": "scaled_linear"}
-SHAPE = (2, 4, 8, 8)
 PLAIN = {"euler": diffusers.EulerDiscreteScheduler, "euler_a": diffusers.EulerAncestralDiscreteScheduler}
-BOTH = pytest.mark.parametrize("kind", [SonarScheduler, SonarFlowScheduler])
-
-
-def made(kind, **options):
-    return kind(**({} if kind is SonarFlowScheduler else SD), **options)
-
-
-def noise(shape=SHAPE, seed=0):
-    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
-
-
-def answer(x, timestep):
-    """What some network says."""
-    return torch.sin(3 * x + timestep / 300).to(x.dtype)
-
-
-def walk(scheduler, x, steps=6, generator=None, given=True, first=0):
-    """A pipeline's loop; `given` says whether it gives its generator to the scheduler."""
-    scheduler.set_timesteps(steps)
-    scheduler.set_begin_index(first)
-    for timestep in scheduler.timesteps[first:]:
-        seen = scheduler.scale_model_input(x, timestep) if hasattr(scheduler, "scale_model_input") else x
-        more = {"generator": generator} if given else {}
-        x = scheduler.step(answer(seen, timestep), timestep, x, **more, return_dict=False)[0]
-    return x
-
-
-def seeded(seed=3):
-    return torch.Generator().manual_seed(seed)
 
 
 @pytest.mark.parametrize("sampler", PLAIN)
@@ -110,11 +78,6 @@ def test_every_sampler_with_one_call_a_step_runs(sampler):
     assert torch.equal(out, again)
 
 
-def test_a_sampler_with_two_calls_a_step_is_refused_with_those_that_fit():
-    with pytest.raises(ConfigError, match=r"heun.*calls the model twice.*euler_a, euler, naive, dpmpp_2m"):
-        made(SonarScheduler, sampler="heun")
-
-
 def test_the_answer_may_be_the_clean_latent():
     epsilon, clean = made(SonarScheduler), made(SonarScheduler, prediction_type="sample")
     for each in (epsilon, clean):
@@ -167,86 +130,6 @@ def test_what_cannot_be_stepped_with_is_refused_and_the_next_run_is_whole(kind, 
     with pytest.raises(error, match=words):
         scheduler.step(**{**call, **given})
     assert torch.equal(walk(scheduler, noise(), generator=seeded()), expected)
-
-
-@BOTH
-def test_a_scheduler_is_the_same_after_it_was_saved(kind, tmp_path):
-    options = {"momentum": (0.5, 0.6, 0.7, 0.8, 0.9, 1.0), "momentum_stop": 4, "seed": (7, 8), "eta": 0.5}
-    scheduler = made(kind, **options)
-    scheduler.save_pretrained(tmp_path)
-    loaded = kind.from_pretrained(tmp_path)
-    assert torch.equal(walk(loaded, noise()), walk(scheduler, noise()))
-    changed = kind.from_pretrained(tmp_path, momentum=1.0)
-    assert not torch.equal(walk(changed, noise()), walk(scheduler, noise()))
-    assert kind.from_config(loaded.config, eta=0.25).config.eta == 0.25
-
-
-@pytest.mark.parametrize(
-    "name", [each.name for each in KarrasDiffusionSchedulers if each.name != "DPMSolverSDEScheduler"]
-)
-def test_the_config_of_any_common_scheduler_and_back(name, recwarn):
-    other = getattr(diffusers, name)(**({} if name == "EDMEulerScheduler" else {"beta_end": 0.013}))
-    scheduler = SonarScheduler.from_config(other.config, momentum=0.8)
-    assert scheduler.config.momentum == 0.8
-    if name != "EDMEulerScheduler":
-        assert scheduler.config.beta_end == 0.013
-        assert type(other).from_config(scheduler.config).config.beta_end == 0.013
-    assert walk(scheduler, noise(), generator=seeded()).isfinite().all()
-
-
-@pytest.mark.parametrize(
-    "other",
-    [
-        diffusers.FlowMatchEulerDiscreteScheduler(shift=3.0),
-        diffusers.FlowMatchHeunDiscreteScheduler(),
-        diffusers.UniPCMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction"),
-        diffusers.DPMSolverMultistepScheduler(use_flow_sigmas=True, prediction_type="flow_prediction", flow_shift=2.0),
-    ],
-    ids=lambda other: type(other).__name__,
-)
-def test_a_config_goes_to_the_scheduler_of_its_kind_of_model(other):
-    assert isinstance(SonarFlowScheduler.from_config(other.config), SonarFlowScheduler)
-    with pytest.raises(ConfigError, match="use SonarFlowScheduler"):
-        SonarScheduler.from_config(other.config)
-
-
-def test_the_config_of_another_kind_of_model_is_refused():
-    with pytest.raises(ConfigError, match="use SonarScheduler"):
-        SonarFlowScheduler.from_config(diffusers.DDIMScheduler().config)
-    with pytest.raises(ConfigError, match="prediction_type"):
-        SonarScheduler(prediction_type="flow_prediction")
-    with pytest.raises(ConfigError, match="prediction_type"):
-        SonarFlowScheduler(prediction_type="epsilon")
-    with pytest.raises(ConfigError, match="invert_sigmas"):
-        SonarFlowScheduler(invert_sigmas=True)
-
-
-def test_a_wrong_option_is_refused_when_the_scheduler_is_made():
-    with pytest.raises(ConfigError, match="momentum = 2"):
-        SonarScheduler(momentum=2)
-
-
-def test_flow_shift_has_the_levels_of_the_scheduler_that_has_it():
-    own = diffusers.UniPCMultistepScheduler(use_flow_sigmas=True, flow_shift=5.0, prediction_type="flow_prediction")
-    scheduler = SonarFlowScheduler.from_config(own.config)
-    own.set_timesteps(7, "cpu")
-    scheduler.set_timesteps(7, "cpu")
-    torch.testing.assert_close(scheduler.sigmas, own.sigmas, rtol=0, atol=2e-6)
-
-
-def test_the_levels_may_be_given():
-    scheduler = made(SonarScheduler)
-    scheduler.set_timesteps(sigmas=[9.0, 3.0, 1.0, 0.0])
-    assert scheduler.sigmas.tolist() == [9.0, 3.0, 1.0, 0.0]
-    scheduler.set_timesteps(timesteps=[900, 500, 100])
-    assert scheduler.timesteps.tolist() == [900, 500, 100]
-    flow = SonarFlowScheduler(use_dynamic_shifting=True)
-    own = diffusers.FlowMatchEulerDiscreteScheduler(use_dynamic_shifting=True)
-    for each in (flow, own):
-        each.set_timesteps(sigmas=np.linspace(1, 0.2, 5), mu=0.9, device="cpu")
-    assert torch.equal(flow.sigmas, own.sigmas)
-    with pytest.raises(ValueError, match="mu"):
-        flow.set_timesteps(4)
 
 
 @BOTH
@@ -315,55 +198,3 @@ def test_noise_is_added_as_diffusers_does(kind):
     theirs = own.add_noise(x, added, times) if sigmas else own.scale_noise(x, times, added)
     assert torch.equal(scheduler.add_noise(x, added, times), theirs)
     assert torch.equal(scheduler.scale_noise(x, times, added), theirs)
-
-
-def test_a_reference_pulls_and_is_gone_when_it_is_taken_away():
-    scheduler, target = made(SonarScheduler, seed=1, ref_factor=0.2), noise((1, 4, 8, 8), seed=9) * 3
-    plain = walk(scheduler, noise() * 14)
-    scheduler.set_reference(target)
-    pulled = walk(scheduler, noise() * 14)
-
-    def likeness(latent):
-        return torch.corrcoef(torch.stack([latent[0].flatten(), target[0].flatten()]))[0, 1]
-
-    assert likeness(pulled) > likeness(plain) + 0.2
-    scheduler.set_reference(None)
-    assert torch.equal(walk(scheduler, noise() * 14), plain)
-    scheduler.set_reference(target[..., :4])
-    with pytest.raises(LatentError, match="reference"):
-        walk(scheduler, noise() * 14)
-
-
-@pytest.mark.parametrize("packed", [False, True])
-def test_a_mask_says_where_the_reference_pulls(packed):
-    def laid_out(latent):
-        return latent.flatten(2).transpose(1, 2) if packed else latent
-
-    scheduler = SonarFlowScheduler(sampler="euler", ref_method="denoised", ref_factor=0.5)
-    x, target, mask = noise((1, 4, 6, 6)), noise((1, 4, 6, 6), seed=9), torch.zeros(1, 1, 6, 6)
-    mask[..., :3] = 1
-    plain = walk(scheduler, laid_out(x))
-    scheduler.set_reference(laid_out(target), laid_out(mask))
-    changed = laid_out(torch.ones(1, 4, 6, 6) * mask) > 0
-    pulled = walk(scheduler, laid_out(x))
-    assert (pulled != plain)[changed].float().mean() > 0.9
-    assert torch.equal(pulled[~changed], plain[~changed])
-
-
-def test_a_packed_latent_is_the_same_picture():
-    """Flux's (batch, places, channels): a reference's mean and spread are those of each channel over the places."""
-    picture, target = noise((1, 4, 6, 6)), noise((1, 4, 6, 6), seed=9) * torch.arange(1.0, 5.0).reshape(1, 4, 1, 1)
-    scheduler = SonarFlowScheduler(sampler="euler", ref_factor=0.1)
-    scheduler.set_reference(target)
-    expected = walk(scheduler, picture)
-    scheduler.set_reference(target.flatten(2).transpose(1, 2))
-    packed = walk(scheduler, picture.flatten(2).transpose(1, 2))
-    torch.testing.assert_close(packed.transpose(1, 2).reshape(picture.shape), expected, rtol=1e-6, atol=1e-6)
-
-
-def test_a_packed_latent_has_no_details_of_a_reference():
-    scheduler = SonarFlowScheduler(ref_method="denoised", ref_detail=0.1)
-    walk(scheduler, noise((1, 16, 4)))
-    scheduler.set_reference(noise((1, 16, 4), seed=9))
-    with pytest.raises(ConfigError, match=r"ref_detail = 0\.1: a packed latent"):
-        walk(scheduler, noise((1, 16, 4)))

@@ -33,8 +33,8 @@ class Stepping:
 
         Args:
             reference: a latent of the size that is made, or one image of it for a batch: see `encode_reference`.
-            mask: for `ref_method` "denoised", how strongly it pulls at each place, from 0 to 1: shaped like the reference
-                with one channel.
+            mask: for `ref_method` "denoised", how strongly it pulls at each place, from 0 to 1: shaped like the
+                reference with one channel.
         """
         self._reference, self._mask, self._run = reference, mask, None
 
