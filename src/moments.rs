@@ -34,13 +34,15 @@ impl Moments {
             #[inline(always)]
             move |[value]| [value - shift, (value - shift) * (value - shift)],
         );
-        Self::around(shift.wide(), block.len(), sum, squares)
+        Self::around(shift.wide(), block.len() as f64, sum, squares)
     }
 
     /// Of `count` numbers, from the sums of their deviations from `shift` and of the squares of these.
     #[must_use]
-    pub(crate) fn around(shift: f64, count: usize, sum: f64, squares: f64) -> Self {
-        let count = count as f64;
+    pub(crate) fn around(shift: f64, count: f64, sum: f64, squares: f64) -> Self {
+        if count == 0.0 {
+            return Self::default();
+        }
         let mean = sum / count;
         Self { count, mean: shift + mean, deviations2: (squares - sum * mean).max(0.0) }
     }
@@ -49,6 +51,25 @@ impl Moments {
     #[must_use]
     pub fn of<T: Real>(values: &[T]) -> Self {
         values.chunks(BLOCK).map(Self::of_block).fold(Self::default(), Self::merge)
+    }
+
+    /// Of all numbers of `values`, each counted as often as its weight says.
+    #[must_use]
+    pub(crate) fn weighted<T: Real>(values: &[T], weights: &[T]) -> Self {
+        let blocks = values.chunks(BLOCK).zip(weights.chunks(BLOCK));
+        let moments = blocks.map(|(values, weights)| {
+            let shift = values[0];
+            let [count, sum, squares] = totals(
+                [values, weights],
+                #[inline(always)]
+                move |[value, weight]| {
+                    let deviation = weight * (value - shift);
+                    [weight, deviation, deviation * (value - shift)]
+                },
+            );
+            Self::around(shift.wide(), count, sum, squares)
+        });
+        moments.fold(Self::default(), Self::merge)
     }
 
     /// Of the numbers of both: Chan, Golub and `LeVeque` (1979), "Updating formulae and a pairwise algorithm".
@@ -78,6 +99,12 @@ impl Moments {
     #[must_use]
     pub fn mean(self) -> f64 {
         self.mean
+    }
+
+    /// The standard deviation of just these numbers, n denominator; NaN for none.
+    #[must_use]
+    pub(crate) fn spread(self) -> f64 {
+        (self.deviations2 / self.count).sqrt()
     }
 
     /// The standard deviation with the n - 1 denominator; NaN for one number.

@@ -63,7 +63,7 @@ impl Lead {
             },
         );
         Measured {
-            values: Moments::around(first.wide(), denoised.len(), sum, squares),
+            values: Moments::around(first.wide(), denoised.len() as f64, sum, squares),
             sums: Sums { change, rest, product },
         }
     }

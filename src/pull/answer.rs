@@ -1,24 +1,19 @@
-//! The pull of the model's answer, before a step. With `C = low(D)` the coarse part of the answer and `B = low(R)` that of
-//! the reference:
+//! The pull of the model's answer, before a step:
 //!
 //! ```text
-//! D' = D + mask (P - C)
-//! P  = C + w (B - C)                                              ref_match = none
-//! P  = mean(C) + std(C) unit((1 - w) unit(C) + w unit(B))         ref_match = channel; unit: mean 0, deviation 1
+//! R'  = R, or R with the mean and spread of D in every channel          (ref_match)
+//! D'  = D + w mask low(R' - D)                                          w: ReferenceOptions::weight
 //! ```
 //!
-//! with `w` of [`ReferenceOptions::weight`], and mean and deviation per image and channel, weighted by the mask. Solver and
-//! momentum go on with `D'` in the place of `D`: the reference is a second opinion on what the clean image is, of weight `w`
-//! at every noise level, and not a push on the latent whose strength depends on the number of steps. `low` leaves only what
-//! is coarse to it ([`Lowpass`]), after the idea of ILVR (Choi et al., 2021, arXiv 2108.02938). The outer `unit` keeps the
-//! contrast: the mean of two patterns that have nothing in common is weaker than either, and step by step a haze.
+//! Solver and momentum go on with `D'` in the place of `D`: the reference is a second opinion on what the clean image is,
+//! of weight `w` at every noise level, and not a push on the latent whose strength depends on the number of steps. `low`
+//! leaves only what is coarse to it ([`Lowpass`]), after the idea of ILVR (Choi et al., 2021, arXiv 2108.02938).
 
 use super::lowpass::Lowpass;
 use super::options::{RefMatch, ReferenceOptions};
-use super::pair::Pair;
 use super::reference::{checked, expanded, of_image};
 use crate::error::{Error, Result};
-use crate::memory;
+use crate::moments::Moments;
 use crate::real::Real;
 use crate::simd;
 use crate::threads;
@@ -28,13 +23,12 @@ use ndarray::ArrayViewD;
 /// A reference as the answer is pulled towards it.
 #[derive(Debug, Clone)]
 pub struct Target<T> {
-    /// As it was given, shaped like the latent or like one image of it.
+    /// Shaped like the latent, or like one image of it.
     image: Vec<T>,
-    /// Its coarse part; empty: all of it.
-    coarse: Vec<T>,
     /// Where it counts: one channel of it; empty: everywhere.
     mask: Vec<T>,
-    matching: RefMatch,
+    /// Mean and spread of every channel of every image of the batch, where they are matched.
+    looks: Vec<Moments>,
     lowpass: Option<Lowpass<T>>,
     shape: Vec<usize>,
 }
@@ -63,14 +57,10 @@ impl<T: Real> Target<T> {
                 format!("must be 1 with a latent of shape {shape:?}: details need two spatial axes");
             return Err(Error::config("ref_detail", options.ref_detail, allowed));
         }
-        let mut coarse = Vec::new();
-        if let (Some(lowpass), [.., height, width]) = (&lowpass, shape) {
-            coarse = memory::copied(&image)?;
-            lowpass.apply(&mut coarse, [*height, *width]);
+        let mut target = Self { image, mask, looks: Vec::new(), lowpass, shape: shape.to_vec() };
+        if options.ref_match == RefMatch::Channel {
+            target.looks = target.measured()?;
         }
-        let target =
-            Self { image, coarse, mask, matching: options.ref_match, lowpass, shape: shape.to_vec() };
-        target.check()?;
         Ok(target)
     }
 
@@ -79,27 +69,22 @@ impl<T: Real> Target<T> {
         [&self.image, &self.mask]
     }
 
-    /// Refuses what cannot be matched, for any channel of any image of the batch.
-    fn check(&self) -> Result<()> {
-        let is_constant = |index: &usize| {
-            let reference = self.channel(*index);
-            let own = Pair::of(reference, reference, self.mask(*index));
-            // Where the mask lets nothing through, there is nothing to match.
-            own.count > 0.0 && own.deviations[1] == 0.0
-        };
-        let mut channels = 0..self.shape[0] * self.shape[1];
-        match channels.find(is_constant) {
-            Some(index) if self.matching == RefMatch::Channel => Err(Error::Values {
+    /// Mean and spread of the reference, where the mask is, for every channel of every image of the batch.
+    fn measured(&self) -> Result<Vec<Moments>> {
+        let looks: Vec<Moments> = (0..self.shape[0] * self.shape[1])
+            .map(|index| look(self.channel(index), self.mask(index)))
+            .collect();
+        // Where the mask lets nothing through, there is nothing to match.
+        let constant = looks.iter().position(|look| look.count() > 0.0 && look.spread() == 0.0);
+        if let Some(index) = constant {
+            let (image, channel) = (index / self.shape[1], index % self.shape[1]);
+            return Err(Error::Values {
                 what: "reference",
-                found: format!(
-                    "channel {} of image {} is constant where it counts",
-                    index % self.shape[1],
-                    index / self.shape[1]
-                ),
+                found: format!("channel {channel} of image {image} is constant where it counts"),
                 allowed: "a constant channel has no spread to be matched; take ref_match = none".into(),
-            }),
-            _ => Ok(()),
+            });
         }
+        Ok(looks)
     }
 
     /// The numbers of a channel.
@@ -107,10 +92,9 @@ impl<T: Real> Target<T> {
         self.shape.iter().skip(2).product()
     }
 
-    /// A channel of the reference's coarse part: `index` counts the channels of all images.
+    /// A channel of the reference: `index` counts the channels of all images.
     fn channel(&self, index: usize) -> &[T] {
-        let reference = if self.coarse.is_empty() { &self.image } else { &self.coarse };
-        of_image(reference, index, self.size())
+        of_image(&self.image, index, self.size())
     }
 
     /// The mask of a channel; empty if there is none.
@@ -122,55 +106,55 @@ impl<T: Real> Target<T> {
     pub(crate) fn pull(&self, w: f64, denoised: &[T], out: &mut [T], threads: usize) {
         let channels = denoised.chunks(self.size()).zip(out.chunks_mut(self.size())).enumerate();
         threads::map(channels, threads, |(index, (denoised, out))| -> Option<()> {
-            self.pull_channel(index, w, denoised, out);
+            self.pull_channel(index, T::of(w), denoised, out);
             None
         });
     }
 
-    fn pull_channel(&self, index: usize, w: f64, denoised: &[T], out: &mut [T]) {
+    fn pull_channel(&self, index: usize, w: T, denoised: &[T], out: &mut [T]) {
         let (reference, mask) = (self.channel(index), self.mask(index));
-        out.copy_from_slice(denoised);
+        let (scale, shift) = match self.looks.get(index) {
+            Some(own) => {
+                let answer = look(denoised, mask);
+                let scale = answer.spread() / own.spread();
+                (T::of(scale), T::of(answer.mean() - own.mean() * scale))
+            }
+            None => (T::one(), T::zero()),
+        };
         if !mask.is_empty() && mask.iter().all(T::is_zero) {
+            out.copy_from_slice(denoised);
             return;
         }
-        if let (Some(lowpass), [.., height, width]) = (&self.lowpass, &self.shape[..]) {
-            lowpass.apply(out, [*height, *width]);
-        }
-        let [of_answer, of_reference, shift] = match self.matching {
-            RefMatch::None => [-w, w, 0.0],
-            RefMatch::Channel => matched(w, &Pair::of(out, reference, mask)),
-        }
-        .map(T::of);
         simd::widest(
             #[inline(always)]
             || {
-                let change = |c: T, b: T| of_answer * c + of_reference * b + shift;
+                for ((out, r), d) in out.iter_mut().zip(reference).zip(denoised) {
+                    *out = *r * scale + shift - *d;
+                }
+            },
+        );
+        if let (Some(lowpass), [.., height, width]) = (&self.lowpass, &self.shape[..]) {
+            lowpass.apply(out, [*height, *width]);
+        }
+        simd::widest(
+            #[inline(always)]
+            || {
                 if mask.is_empty() {
-                    for ((out, d), b) in out.iter_mut().zip(denoised).zip(reference) {
-                        *out = *d + change(*out, *b);
+                    for (out, d) in out.iter_mut().zip(denoised) {
+                        *out = *d + w * *out;
                     }
                     return;
                 }
-                for (((out, d), b), m) in out.iter_mut().zip(denoised).zip(reference).zip(mask) {
+                for ((out, d), m) in out.iter_mut().zip(denoised).zip(mask) {
                     // Not even the sign of a zero changes where the mask is 0.
-                    *out = if m.is_zero() { *d } else { *d + *m * change(*out, *b) };
+                    *out = if m.is_zero() { *d } else { *d + w * *m * *out };
                 }
             },
         );
     }
 }
 
-/// The factors of `C` and of `B` and the shift in `P - C`, for the weight `w` and patterns of the same mean and deviation.
-fn matched(w: f64, pair: &Pair) -> [f64; 3] {
-    let Pair { means, deviations, correlation, .. } = *pair;
-    if deviations[0] == 0.0 {
-        return [0.0; 3];
-    }
-    // Of the mean of both patterns, of 1 each; opposite ones cancel, and nothing has no contrast to be kept.
-    let deviation = ((1.0 - w).powi(2) + w * w + 2.0 * w * (1.0 - w) * correlation).sqrt().max(LEAST);
-    let of_answer = (1.0 - w) / deviation - 1.0;
-    let of_reference = w * deviations[0] / (deviation * deviations[1]);
-    [of_answer, of_reference, -of_answer * means[0] - of_reference * means[1]]
+/// Mean and spread of a channel, where the mask is.
+fn look<T: Real>(channel: &[T], mask: &[T]) -> Moments {
+    if mask.is_empty() { Moments::of(channel) } else { Moments::weighted(channel, mask) }
 }
-
-const LEAST: f64 = 0.1;

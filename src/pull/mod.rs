@@ -4,7 +4,6 @@
 mod answer;
 mod lowpass;
 mod options;
-mod pair;
 mod reference;
 mod step;
 

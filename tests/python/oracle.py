@@ -120,31 +120,27 @@ def gaussian(length, detail):
     return matrix
 
 
-def unit(values, mask):
-    """Every channel of every image with mean 0 and deviation 1 where the mask is; also both as they were."""
+def look(values, mask):
+    """Mean and deviation of every channel of every image, where the mask is."""
     axes = tuple(range(2, values.ndim))
     mask = np.broadcast_to(mask, values.shape).astype(np.float64)
     total = mask.sum(axes, keepdims=True)
     mean = (values * mask).sum(axes, keepdims=True) / total
-    std = np.sqrt((np.square(values - mean) * mask).sum(axes, keepdims=True) / total)
-    return (values - mean) / std, mean, std
+    return mean, np.sqrt((np.square(values - mean) * mask).sum(axes, keepdims=True) / total)
 
 
 def pull_answer(denoised, reference, mask, weight, config):
-    """The answer D of the model on its way to the reference: D + mask (P - low(D))."""
+    """The answer D of the model on its way to the reference: D + w mask low(R' - D)."""
     mask = np.ones((1,) * denoised.ndim) if mask is None else mask
     wide, target = denoised.astype(np.float64), np.broadcast_to(reference, denoised.shape).astype(np.float64)
-    coarse = wide
+    if config.ref_match == "channel":
+        (mean, std), (own_mean, own_std) = look(wide, mask), look(target, mask)
+        target = (target - own_mean) / own_std * std + mean
+    change = target - wide
     if config.ref_detail < 1:
         height, width = (gaussian(length, config.ref_detail) for length in denoised.shape[-2:])
-        coarse, target = height @ wide @ width.T, height @ target @ width.T
-    pulled = coarse + weight * (target - coarse)
-    if config.ref_match == "channel":
-        (own, mean, std), (theirs, _, _) = unit(coarse, mask), unit(target, mask)
-        blend = (1 - weight) * own + weight * theirs
-        # Opposite patterns cancel: no more than a tenth of the contrast is restored from nothing.
-        pulled = mean + std * blend / np.maximum(unit(blend, mask)[2], 0.1)
-    return (wide + mask * (pulled - coarse)).astype(denoised.dtype)
+        change = height @ change @ width.T
+    return (wide + weight * mask * change).astype(denoised.dtype)
 
 
 def correct(d, h, momentum, momentum_hist, sign):

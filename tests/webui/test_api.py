@@ -11,7 +11,7 @@ import threading
 import pytest
 from PIL import Image
 
-from webui.jobs import GUIDE, LABELS, OTHER, SONAR, STRONG, decode, difference, encode, picture, pixels
+from webui.jobs import GUIDE, GUIDED, LABELS, OTHER, SONAR, STRONG, decode, difference, encode, picture, pixels
 
 SAME = 3
 """Colour steps: what counts as the same image where a batch of another size made it."""
@@ -181,7 +181,7 @@ def test_a_reference_as_a_data_url(webui):
 
 
 @pytest.mark.parametrize("sampler", ["Euler a", "Euler", "Naive"])
-@pytest.mark.parametrize("method", ["linear", "euler"])
+@pytest.mark.parametrize("method", ["linear", "euler", "denoised"])
 def test_a_reference_pulls_in_every_sampler(webui, sampler, method):
     options = {"sampler": sampler, "ref_method": method, "ref_factor": 0.2}
     plain = webui.run(sonar=options)
@@ -200,12 +200,33 @@ def test_a_reference_does_not_depend_on_what_ran_before(webui):
     assert difference(batch.images[-2], first.image) <= SAME
 
 
+def half(left):
+    """A mask of the left or the right half."""
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 32, 64) if left else (32, 0, 64, 64))
+    return encode(mask)
+
+
+def test_a_mask_says_where_the_reference_counts(webui):
+    guided = {**GUIDED, "ref_image": encode(picture()), "ref_factor": 0.6, "ref_detail": 1}
+    plain = pixels(webui.run(sonar={"momentum": 1}, width=128).image)
+    nearer = []
+    for left in (True, False):
+        result = webui.run(sonar={**guided, "ref_mask": half(left)}, width=128)
+        assert "Sonar reference mask hash: " in result.infotext
+        change = abs(pixels(result.image) - plain).mean((0, 2))
+        nearer.append(change[:64].mean() / change[64:].mean())
+    assert nearer[0] > 1.2 * nearer[1]
+
+
 @pytest.mark.parametrize("upscaler", ["Latent", "Lanczos"])
-def test_a_reference_with_hires_fix(webui, upscaler):
+@pytest.mark.parametrize("method", ["linear", "denoised"])
+def test_a_reference_with_hires_fix(webui, upscaler, method):
     fields = {**HIRES, "hr_upscaler": upscaler, "hr_scale": 1.5}
     plain = webui.run(sonar=STRONG, **fields)
     options = {**STRONG, "ref_source": "Image", "ref_factor": 0.2, "ref_image": encode(picture())}
-    result = webui.run(sonar=options, **fields)
+    mask = {"ref_mask": half(left=True)} if method == "denoised" else {}
+    result = webui.run(sonar={**options, "ref_method": method, **mask}, **fields)
     assert result.image.size == (96, 96)
     assert difference(result.image, plain.image) > 0
 
@@ -472,6 +493,15 @@ def test_arguments_that_are_left_out_are_the_settings(webui):
         ({"sampler": "DDIM"}, ("sampler", "DDIM")),
         ({"momentum_start": "soon"}, ("momentum_start", "soon")),
         ({"ref_source": "Image", "ref_image": "xyz!"}, ("ref_image",)),
+        (
+            {"ref_source": "Image", "ref_image": encode(picture()), "ref_method": "denoised", "ref_detail": 0},
+            ("ref_detail",),
+        ),
+        (
+            {"ref_source": "Image", "ref_image": encode(picture()), "ref_method": "denoised", "ref_start": "3"},
+            ("ref_start = 3", "fraction"),
+        ),
+        ({"ref_method": "denoised", "ref_image": encode(picture()), "ref_mask": "xyz!"}, ("ref_mask",)),
         ({"ref_source": "Image", "ref_image": encode(picture(), "EPS")}, ("ref_image", "PNG")),
         ({"ref_source": "Image", "ref_image": None}, ("image",)),
         ({"ref_factor": "NaN"}, ("ref_factor",)),

@@ -3,9 +3,10 @@
 import re
 
 import pytest
+from PIL import Image
 from playwright.sync_api import expect
 
-from webui.jobs import FORMS, OTHER, SONAR, difference, picture
+from webui.jobs import FORMS, GUIDED, OTHER, SONAR, difference, encode, picture
 
 FAST = {"steps": 4, "width": 64, "height": 64}
 
@@ -235,7 +236,7 @@ def test_each_control_teaches(page):
     for name in ("preset", "sampler",
                  "momentum", "momentum_hist", "momentum_sign", "momentum_hist_init", "momentum_start",
                  "momentum_stop", "momentum_mode", "lead_guard", "ref_source", "ref_method", "ref_factor", "ref_start",
-                 "ref_stop", "hires", "upscale",
+                 "ref_stop", "ref_fade", "ref_match", "ref_detail", "hires", "upscale",
                  "upscaler", "upscale_ratio", "upscale_width", "upscale_height"):  # fmt: skip
         block = page.at(page.id(name))
         titles = block.evaluate(
@@ -264,6 +265,32 @@ def test_a_reference_is_uploaded(page, webui, tmp_path):
     assert "Sonar reference factor: 0.2" in page.infotext
     assert difference(page.images()[0], webui.run(seed=32, cfg_scale=7, sonar={}, **FAST).image) > 0
     assert difference(plain, webui.run(seed=31, cfg_scale=7, sonar={}, **FAST).image) == 0
+
+
+def test_guided_by_an_image(page, webui, tmp_path):
+    page.at("#txt2img_prompt textarea").fill("a cat")
+    page.select("#txt2img_sampling", "Euler a")
+    page.open_panel()
+    page.select(page.id("preset"), "Guided by an image")
+    page.open_tab("reference")
+    for name in ("ref_image", "ref_detail", "ref_fade", "ref_match", "ref_mask"):
+        page.expect_shown(name)
+    picture().save(tmp_path / "reference.png")
+    mask = Image.new("L", (64, 64))
+    mask.paste(255, (0, 0, 32, 64))
+    mask.save(tmp_path / "mask.png")
+    for name, file in (("ref_image", "reference.png"), ("ref_mask", "mask.png")):
+        page.at(f"{page.id(name)} input[type=file]").set_input_files(tmp_path / file)
+        expect(page.at(f"{page.id(name)} img")).to_be_visible()
+    page.generate(seed=34)
+    page.shot("guided")
+    for word in ("method: denoised", "factor: 0.3", "detail: 0.25", "mask hash: "):
+        assert f"Sonar reference {word}" in page.infotext
+    asked = {**GUIDED, "ref_image": encode(picture()), "ref_mask": encode(mask)}
+    request = webui.run(seed=34, cfg_scale=7, sonar=asked, **FAST)
+    assert difference(page.images()[0], request.image) == 0
+    page.choose("ref_method", "linear")
+    page.expect_shown("ref_mask", False)
 
 
 def test_a_reference_that_is_missing_is_told(page):
