@@ -23,6 +23,7 @@ from tqdm.auto import tqdm
 from sonar_sampler._core import run_for
 from sonar_sampler.brownian import BrownianNoise
 from sonar_sampler.errors import ConfigError, ScheduleError, shown
+from sonar_sampler.gradients import Gradients, Optimiser
 from sonar_sampler.host_noise import HostNoise, NoiseSampler, private_seed
 from sonar_sampler.listed import LISTED, Listed
 from sonar_sampler.registry import Solver, SonarConfig, knobs, unknown_option
@@ -50,6 +51,7 @@ Args:
     reference: latent to pull towards, shaped like x or one image of it, not normalised.
     reference_mask: where it counts, in [0, 1], shaped like x with one channel; for `ref_method` "denoised".
     history: momentum history to start from, shaped like x; overrides `momentum_hist_init`.
+    gradients: optimises the condition and the result by the model's gradients (`gradients.Gradients`); None: nothing.
     momentum, ...: every option of `SonarConfig` by name; they override those of `config`.
 
 Returns:
@@ -136,6 +138,7 @@ def _signature(solver: Solver) -> inspect.Signature:
         "reference",
         "reference_mask",
         "history",
+        "gradients",
         *(name for name in knobs() if name in _OPTIONS),
     ]
     return inspect.Signature(
@@ -172,6 +175,7 @@ def _sample(
     reference: Tensor | None = None,
     reference_mask: Tensor | None = None,
     history: Tensor | None = None,
+    gradients: Gradients | None = None,
 ) -> Tensor:
     if not callable(model):
         raise ConfigError(f"model = {shown(model)}: must be callable")
@@ -183,9 +187,12 @@ def _sample(
     elif config.seed is None:
         noise = HostNoise.of_k_diffusion(solver.noise, x, sigmas)
         config = private_seed(config, solver.noise)
+    args, optimiser = extra_args or {}, None
+    if gradients is not None:
+        optimiser = Optimiser(_checked(gradients), model, args, _seeds(config, len(x)))
     with nullcontext() if disable else tqdm(total=len(sigmas) - 1, disable=disable) as progress:
         latent = run_for(
-            _Host(model, tensors, sigmas, extra_args or {}, callback, noise, progress),
+            _Host(model, tensors, sigmas, args, callback, noise, progress, optimiser),
             tensors.given(x, "x"),
             sigmas.tolist(),
             config,
@@ -195,7 +202,19 @@ def _sample(
             threads=torch.get_num_threads(),
             elementary=_ELEMENTARY[tensors.working],
         )
-    return tensors.result(latent)
+    result = tensors.result(latent)
+    return result if optimiser is None else optimiser.of_latent(result, len(sigmas) - 1)
+
+
+def _checked(gradients: Any) -> Gradients:
+    if not isinstance(gradients, Gradients):
+        raise ConfigError(f"gradients = {shown(gradients)}: must be a Gradients")
+    return gradients
+
+
+def _seeds(config: SonarConfig, batch: int) -> Sequence[int]:
+    seed = config.seed or 0
+    return [seed + image for image in range(batch)] if isinstance(seed, int) else seed
 
 
 class _Host:
@@ -210,6 +229,7 @@ class _Host:
         callback: Callback | None,
         noise: HostNoise | None,
         progress: tqdm[Any] | None,
+        optimiser: Optimiser | None,
     ) -> None:
         self._model = model
         self._tensors = tensors
@@ -219,6 +239,7 @@ class _Host:
         self._draw = None if noise is None else noise.sampler
         self._idle = noise.sampler if noise is not None and noise.idles else None
         self._progress = progress
+        self._optimiser = optimiser
 
     def begin(self, levels: list[float]) -> None:
         # Once per run: between the calls of a model, each kind of torch's operations costs as much as half of a small
@@ -242,6 +263,9 @@ class _Host:
                 self._callback(told)
             if self._progress is not None:
                 self._progress.update()
+            if self._optimiser is not None:
+                self._optimiser.of_condition(denoised, self._per_image[level], step)
+                self._extra_args = self._optimiser.extra_args
         if draws is not None and self._draw is not None:
             return self._tensors.arrays(denoised, self._draw(levels[draws[0]], levels[draws[1]]))
         return self._tensors.array(denoised, ANSWER), None

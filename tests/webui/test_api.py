@@ -213,7 +213,7 @@ def test_a_mask_says_where_the_reference_counts(webui):
     nearer = []
     for left in (True, False):
         result = webui.run(sonar={**guided, "ref_mask": half(left)}, width=128)
-        assert "Sonar reference mask hash: " in result.infotext
+        assert "Sonar reference mask hash: " in result.infotexts[0]
         change = abs(pixels(result.image) - plain).mean((0, 2))
         nearer.append(change[:64].mean() / change[64:].mean())
     assert nearer[0] > 1.2 * nearer[1]
