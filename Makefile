@@ -38,14 +38,16 @@ check: .venv/dev build
 	$(BIN)/python -m mypy.stubtest sonar_sampler._core
 	$(BIN)/python tools/stubs.py --check
 	$(BIN)/python tools/options.py --check
+	$(BIN)/python tools/comfyui.py --check
 
 # The stubs' documentation and names, from the compiled module.
 stubs: build
 	$(BIN)/python tools/stubs.py
 
-# The docs' table of the options and their JSON Schema, from the table in the code.
+# The docs' table of the options, their JSON Schema and the texts of ComfyUI's nodes, from the table in the code.
 options: build
 	$(BIN)/python tools/options.py
+	$(BIN)/python tools/comfyui.py
 
 # How fast it is, beside torch, k-diffusion and the memory: docs/speed.md. The kernels alone: cargo bench.
 bench: .venv/dev build

@@ -1,6 +1,6 @@
 """Prompt against reference: how near each way of pulling comes to both.
 
-    python benches/fight.py [--seeds 6] [--out out]
+    python benches/fight.py [--seeds 6] [--first-seed 100] [--out out]
 
 The embedded model makes pictures of prompts that contradict a reference (mountains in the light of day against a city
 at night, for one), with Euler a without momentum. For each method and strength: the distance of the composition to the
@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sonar_sampler import SonarConfig, initial_noise, normalize_reference, sample
+from sonar_sampler.presets import GUIDED, PRESETS
 from sonar_sampler.toy import ToyModel, sigmas
 
 Array = NDArray[Any]
@@ -41,9 +42,13 @@ METHODS: dict[str, tuple[dict[str, Any], tuple[float, ...]]] = {
         {"ref_method": "denoised", "ref_detail": 0.25},
         (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0),
     ),
+    "the preset": (
+        {name: value for name, value in PRESETS[GUIDED].options.items() if name not in ("momentum", "ref_factor")},
+        (0.1, 0.2, 0.3, 0.45, 0.6, 0.8, 1.0),
+    ),
 }
 # At which of its strengths a method is tried with another number of steps.
-MIDDLE = {"linear": 0.04, "euler": 0.4, "denoised": 0.3, "denoised, detail 0.25": 0.3}
+MIDDLE = {"linear": 0.04, "euler": 0.4, "denoised": 0.3, "denoised, detail 0.25": 0.3, "the preset": 0.3}
 
 
 @dataclass(frozen=True)
@@ -76,9 +81,9 @@ def composition(latent: Array) -> Array:
     return coarse
 
 
-def rows(seeds: int) -> Iterator[Row]:
+def rows(seeds: range) -> Iterator[Row]:
     """Every picture, measured; those without a reference have the method "none"."""
-    for (prompt, of), seed in itertools.product(PAIRS, range(seeds)):
+    for (prompt, of), seed in itertools.product(PAIRS, seeds):
         reference = picture(of, SonarConfig("euler", momentum=1.0, seed=1000 + seed))
         target = composition(reference)
 
@@ -169,10 +174,11 @@ def main() -> None:
     """Measures and writes everything."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=6)
+    parser.add_argument("--first-seed", type=int, default=100)
     parser.add_argument("--out", type=Path, default=Path("out"))
     given = parser.parse_args()
     given.out.mkdir(parents=True, exist_ok=True)
-    found = list(rows(given.seeds))
+    found = list(rows(range(given.first_seed, given.first_seed + given.seeds)))
     with (given.out / "fight.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file)
         writer.writerow(Row.__dataclass_fields__)

@@ -14,6 +14,7 @@ from sonar_sampler.cli.recipe import GRID, Recipe
 from sonar_sampler.cli.reference import prepare_reference
 from sonar_sampler.cli.report import Report
 from sonar_sampler.cli.sheet import Layout, sheet
+from sonar_sampler.presets import GUIDED, PRESETS
 
 HERE = Path(__file__).parent
 
@@ -43,10 +44,10 @@ def main() -> None:
 def guided() -> Image.Image:
     """The same strength at 10, 20 and 50 steps, for the pull of the answer and for that of the latent."""
     reference = prepare_reference(Job("city night", config=SonarConfig(seed=3)).run())
-    rows: dict[str, dict[str, Any] | None] = {
-        "denoised 0.3": {"ref_method": "denoised", "ref_factor": 0.3, "ref_detail": 0.25},
+    rows: dict[str, dict[str, Any]] = {
+        "the preset": dict(PRESETS[GUIDED].options),
         "linear 0.04": {"ref_method": "linear", "ref_factor": 0.04},
-        "no reference": None,
+        "no reference": {},
     }
     steps = (10, 20, 50)
     pictures = [
@@ -55,8 +56,8 @@ def guided() -> Image.Image:
                 Job(
                     "mountains day",
                     steps=count,
-                    config=SonarConfig(momentum=1.0, seed=7, **(options or {})),
-                    reference=None if options is None else reference,
+                    config=SonarConfig(**{"momentum": 1.0, "seed": 7, **options}),
+                    reference=reference if options else None,
                 ).run()
                 for count in steps
             ),

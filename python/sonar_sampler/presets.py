@@ -47,7 +47,7 @@ PRESETS: Mapping[str, Preset] = {
     ),
     GUIDED: Preset(
         "The plain picture with the composition and light of a reference image; the prompt has the details.",
-        {"momentum": 1.0, "ref_method": "denoised", "ref_factor": 0.3, "ref_detail": 0.25},
+        {"momentum": 1.0, "ref_method": "denoised", "ref_factor": 0.3, "ref_stop": 0.5, "ref_detail": 0.25},
     ),
 }
 """Name -> preset, in the order in which they are offered."""

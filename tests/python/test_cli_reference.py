@@ -115,8 +115,10 @@ def files(tmp_path):
 def test_a_mask_says_where_the_reference_counts_and_is_in_the_file(tmp_path, files):
     reference, mask = files
     (plain,) = made("txt2img", *QUICK, "--momentum", "1", out=tmp_path)
-    (whole,) = made("txt2img", *QUICK, *GUIDED, "--ref-factor", "0.8", *reference, out=tmp_path)
-    (half,) = made("txt2img", *QUICK, *GUIDED, "--ref-factor", "0.8", *reference, *mask, out=tmp_path)
+    (whole,) = made("txt2img", *QUICK, *GUIDED, "--ref-factor", "0.8", "--ref-stop", "0.75", *reference, out=tmp_path)
+    (half,) = made(
+        "txt2img", *QUICK, *GUIDED, "--ref-factor", "0.8", "--ref-stop", "0.75", *reference, *mask, out=tmp_path
+    )
     left, right = (np.abs(pixels(half) - pixels(plain))[:, side].mean() for side in (slice(None, 96), slice(160, None)))
     assert left > 1.1 * right
     assert np.abs(pixels(whole) - pixels(plain))[:, 160:].mean() > right

@@ -146,7 +146,7 @@ def half(left):
 
 
 def test_the_preset_guided_by_an_image_is_its_options(host):
-    by_hand = {"momentum": 1.0, "ref_method": "denoised", "ref_factor": 0.3, "ref_detail": 0.25}
+    by_hand = {"momentum": 1.0, "ref_method": "denoised", "ref_factor": 0.3, "ref_stop": 0.5, "ref_detail": 0.25}
     guided = host.run(args=[GUIDED])
     assert guided.processed.info == host.run(sonar={**by_hand, "ref_image": GUIDED["ref_image"]}).processed.info
     for word in ("method: denoised", "factor: 0.3", "detail: 0.25", "match: channel", "fade: 0.1"):

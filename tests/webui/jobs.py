@@ -16,7 +16,14 @@ OTHER = "LMS"
 """A sampler of every webui that Sonar does not have."""
 JOB = {"prompt": "a cat", "seed": 1, "steps": 5, "width": 64, "height": 64, "cfg_scale": 5, "sampler_name": "Euler a"}
 STRONG = {"momentum": 0.8, "momentum_hist": 0.6}
-GUIDED = {"momentum": 1.0, "ref_source": "Image", "ref_method": "denoised", "ref_factor": 0.3, "ref_detail": 0.25}
+GUIDED = {
+    "momentum": 1.0,
+    "ref_source": "Image",
+    "ref_method": "denoised",
+    "ref_factor": 0.3,
+    "ref_stop": "0.5",
+    "ref_detail": 0.25,
+}
 """The preset Guided by an image, with an image to be given."""
 LABELS = {
     "enable": "Sonar",

@@ -105,9 +105,9 @@ def _size(shape: Shape) -> int:
 
 
 def _split(packed: Tensor, kinds: list[Shape]) -> list[Tensor]:
-    parts = packed.split([_size(shape) for shape in kinds], dim=-1)
+    parts = torch.split(packed, [_size(shape) for shape in kinds], dim=-1)
     return [part.reshape(len(packed), *shape[1:]) for part, shape in zip(parts, kinds, strict=True)]
 
 
 def _joined(parts: Iterable[Any], like: Tensor) -> Tensor:
-    return torch.cat([torch.from_numpy(part).reshape(len(part), 1, -1) for part in parts], dim=-1).to(like)
+    return torch.cat([torch.tensor(part).reshape(len(part), 1, -1) for part in parts], dim=-1).to(like)

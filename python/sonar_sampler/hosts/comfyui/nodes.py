@@ -100,8 +100,8 @@ class SonarSchedule(io.ComfyNode):  # type: ignore[misc]
     def define_schema(cls) -> Any:
         """A text for each curve."""
         help_text = (
-            "Values spread evenly over the steps and joined by straight lines: 0.75, 0.95, 1 begins at 0.75, is at 0.95 "
-            "half way and ends at 1. Empty leaves the value of Sonar Sampler."
+            "Values spread evenly over the steps and joined by straight lines: 0.75, 0.95, 1 begins at 0.75, is at "
+            "0.95 half way and ends at 1. Empty leaves the value of Sonar Sampler."
         )
         return io.Schema(
             node_id="SonarSchedule",

@@ -23,12 +23,12 @@ def sampler(kind: str, x: torch.Tensor, sigmas: torch.Tensor, seed: int | None) 
     # Looked up in each run: other packs reload the module.
     own = samplers.k_diffusion_sampling
     if kind == "independent":
-        found: NoiseSampler = own.default_noise_sampler(x, seed=seed)
-        return found
+        independent: NoiseSampler = own.default_noise_sampler(x, seed=seed)
+        return independent
     levels = sigmas[sigmas > 0]
     if kind == "brownian" and len(levels) > 0:
-        found = own.BrownianTreeNoiseSampler(x, levels.min(), sigmas.max(), seed=seed, cpu=True)
-        return found
+        brownian: NoiseSampler = own.BrownianTreeNoiseSampler(x, levels.min(), sigmas.max(), seed=seed, cpu=True)
+        return brownian
     if kind == "churn":
         return lambda _sigma, _sigma_next: torch.randn_like(x)
     return None

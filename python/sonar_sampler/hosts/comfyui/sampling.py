@@ -40,22 +40,23 @@ def function(name: str) -> Callable[..., Tensor]:
         settings, extra_args = settings or Settings(), extra_args or {}
         settings = replace(settings, options={**settings.options, **options})
         loaded = model.inner_model.inner_model
-        seed = extra_args.get("seed")
+        seed, kept = extra_args.get("seed"), extra_args.get("denoise_mask")
         config = settings.config(
             len(sigmas) - 1,
             sampler=listed.solver,
             seed=noise.seeds(seed, len(x)),
             flow=isinstance(loaded.model_sampling, model_sampling.CONST),
             # The host blends the kept area into what the model answers, and does nothing after the last step.
-            exact_last_step=extra_args.get("denoise_mask") is not None,
+            exact_last_step=kept is not None,
         )
+        config = replace(config, **listed.missing(config.momentum_mode))
         config = replace(config, s_noise=config.s_noise * getattr(loaded.model_sampling, "noise_scale", 1.0))
         reference = None if settings.guidance is None else loaded.process_latent_in(settings.guidance.latent)
         own = settings.per_image and seed is not None
         draw = None if own else noise.sampler(listed.facts.noise, x, sigmas, seed)
         shapes = modalities.shapes(model, x)
-        mask = None if settings.guidance is None else settings.guidance.mask_like(x)
-        given = {"config": config, "noise_sampler": draw, "reference": reference}
+        mask = None if settings.guidance is None else settings.guidance.mask_like(x, kept)
+        given: dict[str, Any] = {"config": config, "noise_sampler": draw, "reference": reference}
         if shapes is not None:
             if mask is not None:
                 raise ConfigError("a mask of the reference: is of pictures; a latent of several kinds takes none")

@@ -26,16 +26,23 @@ class Guidance:
     options: Mapping[str, Any]
     mask: torch.Tensor | None = None
 
-    def mask_like(self, x: torch.Tensor) -> torch.Tensor | None:
-        """The mask in the size of a latent (batch, channel, ..., height, width), with one channel and one frame."""
-        if self.mask is None:
+    def mask_like(self, x: torch.Tensor, made: torch.Tensor | None) -> torch.Tensor | None:
+        """The mask in the size of a latent x (batch, channel, ..., height, width), with one channel and one frame.
+
+        `made` is the host's mask of what is made anew, shaped like x: nothing pulls at what is kept.
+        """
+        if self.options["ref_method"] != "denoised":
             return None
+        made = None if made is None else made[:, :1].to(x).clamp(0, 1)
+        if self.mask is None:
+            return made
         height, width = x.shape[-2:]
         weights = self.mask.reshape(-1, 1, *self.mask.shape[-2:]).to(x)
         weights = torch.nn.functional.interpolate(weights, (height, width), mode="area")
         if len(weights) != len(x):
             weights = weights[:1]
-        return weights.reshape(len(weights), 1, *[1] * (x.ndim - 4), height, width)
+        weights = weights.reshape(len(weights), 1, *[1] * (x.ndim - 4), height, width)
+        return weights if made is None else weights * made
 
 
 @dataclass(frozen=True, eq=False)

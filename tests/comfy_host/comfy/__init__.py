@@ -1,0 +1,1 @@
+"""A small ComfyUI: what a pack of samplers and nodes touches of it."""

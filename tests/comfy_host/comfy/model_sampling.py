@@ -1,0 +1,9 @@
+"""Kinds of models."""
+
+
+class CONST:
+    """Flow matching."""
+
+
+class EPS:
+    """In units of sigma."""
