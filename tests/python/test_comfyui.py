@@ -30,6 +30,8 @@ SIGMAS = torch.tensor(karras(6), dtype=torch.float32)
 def pack():
     """The modules of the pack, in their host."""
     sys.path.insert(0, HOST)
+    if "COMFYUI_PATH" in os.environ:
+        importlib.import_module("comfy.cli_args").args.cpu = True
     names = ("samplers", "nodes", "settings", "sampling", "curve", "extension", "noise", "modalities")
     found = {name: importlib.import_module(f"sonar_sampler.hosts.comfyui.{name}") for name in names}
     yield SimpleNamespace(host=importlib.import_module("comfy.samplers"), **found)
@@ -41,8 +43,13 @@ class Model:
 
     def __init__(self, kind="EPS", conds=None):
         sampling = importlib.import_module("comfy.model_sampling")
+        levels = sampling.ModelSamplingDiscreteFlow if kind == "CONST" else sampling.ModelSamplingDiscrete
         self.inner_model = SimpleNamespace(
-            model_sampling=getattr(sampling, kind)(), process_latent_in=lambda latent: latent * 0.5
+            model_sampling=type("Sampling", (levels, getattr(sampling, kind)), {})(),
+            process_latent_in=lambda latent: latent * 0.5,
+            scale_latent_inpaint=lambda *, sigma, noise, latent_image, **_: (
+                latent_image + noise * sigma.reshape(-1, 1, 1, 1)
+            ),
         )
         self.conds, self.calls = conds or {}, 0
 

@@ -30,8 +30,10 @@ class Inpainting:
     def __call__(self, x, sigma, denoise_mask=None, **kwargs):
         if denoise_mask is None:
             return self.inner_model(x, sigma, **kwargs)
-        level = sigma.reshape(-1, 1, 1, 1)
-        x = x * denoise_mask + (self._image + self._noise * level) * (1 - denoise_mask)
+        kept = self.inner_model.inner_model.scale_latent_inpaint(
+            x=x, sigma=sigma, noise=self._noise, latent_image=self._image
+        )
+        x = x * denoise_mask + kept * (1 - denoise_mask)
         return self.inner_model(x, sigma, **kwargs) * denoise_mask + self._image * (1 - denoise_mask)
 
 
@@ -44,7 +46,7 @@ class KSAMPLER:
     def sample(self, model, sigmas, extra_args, callback, noise, latent_image, denoise_mask=None, disable_pbar=True):
         """A run from noise on an image."""
         wrapped = Inpainting(model, latent_image, noise)
-        x = latent_image + noise * sigmas[0]
+        x = model.inner_model.model_sampling.noise_scaling(sigmas[0], noise, latent_image)
 
         def told(state):
             callback(state["i"], state["denoised"], state["x"], len(sigmas) - 1)
