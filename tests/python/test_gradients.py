@@ -1,6 +1,8 @@
 """Optimisation by gradients: it goes downhill, on copies of its own, and off it is not there."""
 
+import re
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -245,3 +247,9 @@ def test_nothing_is_warned_of_where_all_is_well():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         run(Gradients(grad_c_iter=1, grad_x_iter=1))
+
+
+def test_the_guides_example_runs(capsys):
+    guide = (Path(__file__).parents[2] / "docs" / "gradients.md").read_text()
+    exec(compile(re.search(r"```python\n(.*?)```", guide, re.S)[1], "gradients.md", "exec"), {})
+    assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == ["0", "1", "2", "3", "None"]
