@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +10,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from sonar_sampler import ConfigError
+from sonar_sampler.cli import embedded
 from sonar_sampler.cli.picture import opened
 from sonar_sampler.cli.reference import FORMATS
 
@@ -50,36 +48,15 @@ def weights(mask: Image.Image) -> NDArray[np.float32]:
     return numbers
 
 
-def embed(mask: Image.Image) -> str:
-    """A mask as text."""
-    buffer = io.BytesIO()
-    mask.save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
 def extract(text: str) -> Image.Image:
-    """The mask of `embed`; what it did not make is refused before a pixel is decoded.
+    """The mask that `embedded.embed` wrote.
 
     Raises:
-        ConfigError: the text is no PNG of the size and mode that `open_mask` makes.
+        ConfigError: the text is no PNG of the size and mode that `open_mask` makes, or is black everywhere.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise ConfigError("the reference mask in it is too large")
-    try:
-        with warnings.catch_warnings(), io.BytesIO(base64.b64decode(text, validate=True)) as file:
-            # Pillow warns of what is refused here anyway.
-            warnings.simplefilter("ignore")
-            image = Image.open(file, formats=["PNG"])
-            if image.size != CELLS or image.mode != "L":
-                got = f"{image.width} x {image.height} {image.mode}"
-                raise ConfigError(f"the reference mask in it is {got}; must be {CELLS[0]} x {CELLS[1]} L")
-            mask: Image.Image = image.convert("L")
-        _check(mask)
-        return mask
-    except (ConfigError, MemoryError):
-        raise
-    except Exception as error:  # Pillow raises errors of a dozen kinds for damaged files
-        raise ConfigError(f"the reference mask in it cannot be read ({error})") from None
+    mask = embedded.extract(text, "reference mask", CELLS, "L", MOST_CHARACTERS)
+    _check(mask)
+    return mask
 
 
 def _check(mask: Image.Image) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image, PngImagePlugin
 
 from sonar_sampler import ConfigError
-from sonar_sampler.cli import infotext, mask, recipe, reference
+from sonar_sampler.cli import embedded, infotext, recipe
 from sonar_sampler.cli.files import cannot_write
 from sonar_sampler.cli.picture import opened
 from sonar_sampler.cli.recipe import Recipe
@@ -32,9 +32,9 @@ def texts(made: Recipe) -> dict[str, str]:
     if infotext.read(result[_PARAMETERS])[:2] != prompts:
         result[_PROMPTS] = json.dumps(prompts)
     if made.job.reference is not None:
-        result[_REFERENCE] = reference.embed(made.job.reference)
+        result[_REFERENCE] = embedded.embed(made.job.reference)
     if made.job.reference_mask is not None:
-        result[_MASK] = mask.embed(made.job.reference_mask)
+        result[_MASK] = embedded.embed(made.job.reference_mask)
     return result
 
 

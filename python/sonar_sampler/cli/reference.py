@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import base64
-import io
-import warnings
 from pathlib import Path
 
 import numpy as np
 from PIL import ExifTags, Image, ImageOps
 
 from sonar_sampler import ConfigError
+from sonar_sampler.cli import embedded
 from sonar_sampler.cli.picture import opened
 from sonar_sampler.toy import ToyModel
 
@@ -62,37 +60,15 @@ def check_reference(image: Image.Image) -> None:
         raise ConfigError("is a picture of one colour; a reference needs light and dark parts")
 
 
-def embed(image: Image.Image) -> str:
-    """A prepared reference as text."""
-    buffer = io.BytesIO()
-    image.save(buffer, "PNG")
-    return base64.b64encode(buffer.getvalue()).decode("ascii")
-
-
 def extract(text: str) -> Image.Image:
-    """The reference of `embed`; what it did not make is refused before a pixel is decoded.
+    """The reference that `embedded.embed` wrote.
 
     Raises:
         ConfigError: the text is no PNG of the size and mode that `prepare_reference` makes.
     """
-    if len(text) > MOST_CHARACTERS:
-        raise ConfigError("the reference in it is too large")
-    try:
-        with warnings.catch_warnings(), io.BytesIO(base64.b64decode(text, validate=True)) as file:
-            # Pillow warns of what is refused here anyway.
-            warnings.simplefilter("ignore")
-            image = Image.open(file, formats=["PNG"])
-            if image.size != SIZE or image.mode != "RGB":
-                width, height = SIZE
-                got = f"{image.width} x {image.height} {image.mode}"
-                raise ConfigError(f"the reference in it is {got}; must be {width} x {height} RGB")
-            picture: Image.Image = image.convert("RGB")
-        check_reference(picture)
-        return picture
-    except (ConfigError, MemoryError):
-        raise
-    except Exception as error:  # Pillow raises errors of a dozen kinds for damaged files
-        raise ConfigError(f"the reference in it cannot be read ({error})") from None
+    picture = embedded.extract(text, "reference", SIZE, "RGB", MOST_CHARACTERS)
+    check_reference(picture)
+    return picture
 
 
 def _square(image: Image.Image) -> Image.Image:
