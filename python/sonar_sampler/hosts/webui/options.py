@@ -58,8 +58,13 @@ def _of_core(group: str) -> dict[str, Option]:
     for name, knob in knobs().items():
         if knob.group == group:
             value = default(name)
-            options[name] = Option(knob, f"{value:.0%}" if knob.kind == "step" else value)
+            options[name] = Option(knob, _shown(knob, value))
     return options
+
+
+def _shown(knob: Knob, value: Any) -> Any:
+    """A value of the core's as a control shows it."""
+    return f"{value:.0%}" if knob.kind == "step" else value
 
 
 _SIDE = "0: from the other side, or from the ratio if both are 0. With both given the image fills them and is cropped."
@@ -195,7 +200,7 @@ def preset_values(preset: str) -> dict[str, Any]:
     if preset == CUSTOM:
         return {}
     settings = {name: OPTIONS[name].default for name in of_group("momentum") if name != "sampler"}
-    return {**settings, **PRESETS[preset].options}
+    return {**settings, **{name: _shown(OPTIONS[name].knob, value) for name, value in PRESETS[preset].options.items()}}
 
 
 def needs_reference(preset: str) -> bool:
