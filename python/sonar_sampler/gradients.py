@@ -16,7 +16,7 @@ import torch
 
 from sonar_sampler.descent import Descent
 from sonar_sampler.errors import ConfigError, shown
-from sonar_sampler.registry import Knob, option
+from sonar_sampler.registry import Knob, SonarConfig, option
 
 Tensor = torch.Tensor
 Model = Callable[..., Tensor]
@@ -24,7 +24,7 @@ Model = Callable[..., Tensor]
 MOST_ITERATIONS = 100
 """Of one descent: each calls the model, and goes back through it."""
 
-_COST = f"Each costs about five plain steps. At most {MOST_ITERATIONS}; 0 is off."
+_COST = f"Each costs about as much as {{}} plain steps. At most {MOST_ITERATIONS}; 0 is off."
 
 
 class GradientWarning(UserWarning):
@@ -62,6 +62,8 @@ class Gradients:
         grad_r_iter: iterations before each step in the reference's window; 0: the reference pulls as it does.
         grad_rule: the rule.
         told: called with each `Descent`.
+        unable: called with the reason, once, if the model cannot be gone back through, and the run goes on without;
+            None: a `GradientWarning`.
 
     Raises:
         ConfigError: with the option, its value and what is allowed.
@@ -74,7 +76,7 @@ class Gradients:
         "whole",
         "gradients",
         "Prompt iterations",
-        f"How often the prompt's condition is optimised after each step, for this image alone. {_COST}",
+        f"How often the prompt's condition is optimised after each step, for this image alone. {_COST.format('five')}",
         low=0,
         high=20,
         step=1,
@@ -104,7 +106,7 @@ class Gradients:
         "whole",
         "gradients",
         "Latent iterations",
-        f"How often the finished latent is optimised, after the last step. {_COST}",
+        f"How often the finished latent is optimised, after the last step. {_COST.format('five')}",
         low=0,
         high=20,
         step=1,
@@ -135,7 +137,7 @@ class Gradients:
         "gradients",
         "Reference iterations",
         "How often the latent is moved towards the reference by the model's gradient before each step, in the place of "
-        f"the pull of Reference method denoised, which must be chosen. {_COST}",
+        f"the pull of Reference method denoised, which must be chosen. {_COST.format('three')}",
         low=0,
         high=20,
         step=1,
@@ -149,6 +151,7 @@ class Gradients:
         choices=("norm", "sign"),
     )
     told: Callable[[Descent], object] | None = None
+    unable: Callable[[str], object] | None = None
 
     def __post_init__(self) -> None:
         for name in ("grad_c_iter", "grad_x_iter", "grad_r_iter"):
@@ -160,9 +163,21 @@ class Gradients:
                 raise ConfigError(f"{name} = {shown(value)}: must be a finite number above 0")
         if self.grad_rule not in ("norm", "sign"):
             raise ConfigError(f"grad_rule = {shown(self.grad_rule)}: must be one of norm, sign")
-        for name in ("model", "told"):
+        for name in ("model", "told", "unable"):
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 raise ConfigError(f"{name} = {shown(getattr(self, name))}: must be callable")
+
+    def check(self, config: SonarConfig) -> None:
+        """Refuses what does not fit the other options of a run with a reference.
+
+        Raises:
+            ConfigError: `grad_r_iter` with another `ref_method` than denoised.
+        """
+        if self.grad_r_iter and config.ref_method != "denoised":
+            raise ConfigError(
+                f"grad_r_iter = {self.grad_r_iter}: needs ref_method = denoised, whose factor, window, match and "
+                f"detail it has; this is {config.ref_method}"
+            )
 
     @property
     def is_on(self) -> bool:

@@ -57,11 +57,7 @@ class Optimiser:
         if gradients.grad_c_iter:
             self._check_condition()
         if gradients.grad_r_iter and reference is not None:
-            if config.ref_method != "denoised":
-                raise ConfigError(
-                    f"grad_r_iter = {gradients.grad_r_iter}: needs ref_method = denoised, whose factor, window, match "
-                    f"and detail it has; this is {config.ref_method}"
-                )
+            gradients.check(config)
             self._reference = ReferenceLoss(config, reference, mask)
             self._weights = _core.reference_weights(config, sigmas)
 
@@ -143,7 +139,10 @@ class Optimiser:
             self._is_able = False
             reason = str(error).strip().split("\n")[0][:200]
             message = f"Sonar: no gradients, since this model cannot be gone back through ({reason}); the run goes on"
-            warnings.warn(message, GradientWarning, stacklevel=2)
+            if self._gradients.unable is not None:
+                self._gradients.unable(message)
+            else:
+                warnings.warn(message, GradientWarning, stacklevel=2)
             return None
         if self._gradients.told is not None:
             self._gradients.told(replace(found, of=of, step=step))
