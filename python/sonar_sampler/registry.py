@@ -352,9 +352,16 @@ def suggest(name: str, known: Sequence[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 
 
+_OF_GRADIENTS = (
+    "is an option of sonar_sampler.gradients.Gradients, which the torch functions take as gradients=; a numpy model has "
+    "no gradient"
+)
+
+
 def unknown_option(name: str, value: object, known: Sequence[str]) -> UnknownOptionError:
     """The error for an option that there is not, with a hint."""
-    return UnknownOptionError(f"{name} = {shown(value)}: no such option; {suggest(name, known)}")
+    hint = _OF_GRADIENTS if name.startswith("grad_") else f"no such option; {suggest(name, known)}"
+    return UnknownOptionError(f"{name} = {shown(value)}: {hint}")
 
 
 def _documentation() -> str:

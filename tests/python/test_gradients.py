@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runs import karras
-from sonar_sampler import ConfigError, sample
+from sonar_sampler import ConfigError, SonarConfig, UnknownOptionError, sample
 from sonar_sampler.descent import descend
 from sonar_sampler.gradients import Gradients, GradientWarning
 from sonar_sampler.torch import sample_sonar_euler, sample_sonar_euler_a, sample_sonar_lead
@@ -248,6 +248,8 @@ def test_conditions_that_there_are_not_are_refused():
 def test_a_numpy_model_has_no_gradient():
     with pytest.raises(TypeError, match="gradients"):
         sample(lambda x, _: x, np.zeros((1, 1, 2, 2)), [1.0, 0.0], gradients=Gradients(grad_x_iter=1))
+    with pytest.raises(UnknownOptionError, match=r"grad_x_iter = 1: is an option of.*a numpy model has no gradient"):
+        SonarConfig(grad_x_iter=1)
 
 
 def test_nothing_is_warned_of_where_all_is_well():
