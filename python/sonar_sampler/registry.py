@@ -353,8 +353,8 @@ def suggest(name: str, known: Sequence[str]) -> str:
 
 
 _OF_GRADIENTS = (
-    "is an option of sonar_sampler.gradients.Gradients, which the torch functions take as gradients=; a numpy model has "
-    "no gradient"
+    "is an option of sonar_sampler.gradients.Gradients, which the torch functions take as gradients=; a numpy model "
+    "has no gradient"
 )
 
 
