@@ -164,7 +164,9 @@ def plot(told: dict[str, dict[str, list[Descent]]], path: Path) -> None:
         pane.set_yscale("log")
         pane.spines[["top", "right"]].set_visible(False)
     panes[0].set_ylabel("loss")
-    panes[-1].legend(frameon=False, fontsize=8)
+    figure.legend(
+        *panes[-1].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False, fontsize=8
+    )
     figure.savefig(path, dpi=110)
 
 

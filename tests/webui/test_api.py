@@ -663,7 +663,6 @@ def test_a_prompt_that_cannot_be_optimised_is_told_and_the_image_is_plain(webui,
     plain, told = webui.run(sonar={"momentum": 1}, prompt=prompt), webui.run(sonar=PROMPT, prompt=prompt)
     assert difference(told.image, plain.image) == 0
     assert "loss" not in told.infotexts[0]
-    assert "nothing was optimised by gradients" in told.info["comments"] if "comments" in told.info else True
 
 
 def test_gradients_without_a_limit_are_refused(webui):
