@@ -46,13 +46,14 @@ class _Facts(TypedDict):
     options: tuple[str, ...]
     noise: str
     leads: bool
+    flows: bool
 
 def samplers() -> dict[str, _Facts]:
     """The samplers, in order: name -> what hosts want to know of it.
 
     label: its name in a user interface. help: one sentence. calls: of the model in a step. options: those that it uses of
     eta, s_churn, s_tmin, s_tmax, s_noise. noise: "none", "churn", "independent", "brownian" or "private" (never the
-    host's). leads: whether `momentum_mode` "lead" may be used with it.
+    host's). leads: whether `momentum_mode` "lead" may be used with it. flows: whether it is for flow-matching models, too.
     """
 
 def close(seconds: float) -> bool:

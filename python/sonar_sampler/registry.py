@@ -32,6 +32,7 @@ class Solver:
     options: tuple[str, ...]
     noise: str
     leads: bool
+    flows: bool
 
 
 SOLVERS: Mapping[str, Solver] = {name: Solver(**facts) for name, facts in _core.samplers().items()}
