@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
@@ -39,6 +40,8 @@ def connected(address: str) -> Iterator[Client]:
         raise WorkerError(
             f"dask = {address!r}: no Dask scheduler answers there ({error}); start one with: dask scheduler"
         ) from None
+    # That a scheduler is lost is told once, by the picture that was not made.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     with Client(address, timeout=_SECONDS, set_as_default=False) as client:
         _check_versions(client, address)
         yield client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, deque
 from collections.abc import Collection, Generator, Mapping
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
 from contextlib import closing
 
 from PIL import Image
@@ -131,5 +131,7 @@ def _failed(future: Future[Image.Image | Exception]) -> bool:
     return future.cancelled() or future.exception() is not None
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: Exception) -> str:
+    if isinstance(error, CancelledError):
+        return "it was given up; the connection to them may be lost"
     return str(error) or type(error).__name__
