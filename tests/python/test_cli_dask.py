@@ -7,11 +7,10 @@ import socket
 import sys
 import threading
 import time
-from concurrent.futures import ProcessPoolExecutor
 
 import pytest
 
-from command import QUICK, call, made, refused
+from command import QUICK, made, refused
 from test_cli_workers import GRID, OWN, Started, files, finished, wait_for
 
 pytestmark = pytest.mark.xdist_group("workers")
@@ -41,25 +40,30 @@ def alone(tmp_path_factory):
     return folder
 
 
-def test_a_worker_that_is_killed_loses_nothing(tmp_path, alone, cluster, dask):
-    with distributed.Client(cluster, set_as_default=False) as client:
-        first, _ = client.run(os.getpid).values()
+def another_version(_name):
+    return "0.0.1"
 
-    def kill():
-        wait_for(lambda: finished(tmp_path))
-        killed.append(len(finished(tmp_path)))
-        os.kill(first, signal.SIGKILL)
 
-    killed = []
-    killer = threading.Thread(target=kill)
-    killer.start()
-    made(*GRID, *dask, out=tmp_path)
-    killer.join()
-    assert killed < [6]
-    assert files(tmp_path) == files(alone)
+def no_sonar(name):
+    raise importlib.metadata.PackageNotFoundError(name)
+
+
+@pytest.mark.parametrize(("there", "told"), [(another_version, "has Sonar 0.0.1, this is"), (no_sonar, "has no Sonar")])
+def test_a_worker_with_another_sonar_or_none_is_named(tmp_path, cluster, dask, there, told):
+    def put(function):
+        import importlib.metadata
+
+        importlib.metadata.version = function
+
     with distributed.Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)
-        assert first not in client.run(os.getpid).values()
+        distributed.protocol.pickle.cloudpickle.register_pickle_by_value(sys.modules[__name__])
+        client.run(put, there)
+        try:
+            line = refused("txt2img", *QUICK, *dask, out=tmp_path, status=1)
+        finally:
+            client.run(put, importlib.metadata.version)
+    assert told in line
+    assert "pip install 'sonar-sampler[cli]==" in line
 
 
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_makes_the_rest(tmp_path, alone, dask, interruptible):
@@ -88,41 +92,6 @@ def test_a_sampler_of_ones_own_is_sent_and_loaded_once_in_each_worker(tmp_path, 
     assert len(set(loaded)) == 2
 
 
-def test_a_picture_that_ends_every_worker_is_named(tmp_path, dask):
-    (tmp_path / "own.py").write_text(OWN.format(log=os.devnull, at_08="os._exit(1)"))
-    own = ["--sampler", f"{tmp_path / 'own.py'}:own"]
-    line = refused("grid", *QUICK, "--momentum", "0.7,0.8", "--momentum-hist", "0.5", *own, *dask, out=tmp_path, status=1)
-    assert "momentum-0.8-history-0.5: the workers cannot make it: " in line
-    assert [path.name for path in finished(tmp_path)] == ["momentum-0.7-history-0.5.png"]
-
-
-def another_version(_name):
-    return "0.0.1"
-
-
-def no_sonar(name):
-    raise importlib.metadata.PackageNotFoundError(name)
-
-
-@pytest.mark.parametrize(("there", "told"), [(another_version, "has Sonar 0.0.1, this is"), (no_sonar, "has no Sonar")])
-def test_a_worker_with_another_sonar_or_none_is_named(tmp_path, cluster, dask, there, told):
-    def put(function):
-        import importlib.metadata
-
-        importlib.metadata.version = function
-
-    with distributed.Client(cluster, set_as_default=False) as client:
-        client.wait_for_workers(2, timeout=60)
-        distributed.protocol.pickle.cloudpickle.register_pickle_by_value(sys.modules[__name__])
-        client.run(put, there)
-        try:
-            line = refused("txt2img", *QUICK, *dask, out=tmp_path, status=1)
-        finally:
-            client.run(put, importlib.metadata.version)
-    assert told in line
-    assert "pip install 'sonar-sampler[cli]==" in line
-
-
 @pytest.mark.parametrize(
     ("address", "status", "told"),
     [
@@ -146,3 +115,28 @@ def test_without_dask_the_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     line = refused("txt2img", *QUICK, "--dask", "tcp://127.0.0.1:8786", out=tmp_path, status=1)
     assert "pip install 'sonar-sampler[dask]'" in line
+
+
+def test_a_worker_that_is_killed_loses_nothing(tmp_path, alone, cluster, dask):
+    with distributed.Client(cluster, set_as_default=False) as client:
+        first, _ = client.run(os.getpid).values()
+
+    def kill():
+        wait_for(lambda: finished(tmp_path))
+        killed.append(len(finished(tmp_path)))
+        os.kill(first, signal.SIGKILL)
+
+    killed = []
+    killer = threading.Thread(target=kill)
+    killer.start()
+    made(*GRID, *dask, out=tmp_path)
+    killer.join()
+    assert killed < [6]
+    assert files(tmp_path) == files(alone)
+
+
+def test_a_picture_that_ends_every_worker_is_named(tmp_path, dask):
+    (tmp_path / "own.py").write_text(OWN.format(log=os.devnull, at_08="os._exit(1)"))
+    own = ["--momentum", "0.8", "--momentum-hist", "0.5", "--sampler", f"{tmp_path / 'own.py'}:own"]
+    line = refused("grid", *QUICK, *own, *dask, out=tmp_path, status=1)
+    assert "momentum-0.8-history-0.5: the workers cannot make it: Attempted to run task" in line

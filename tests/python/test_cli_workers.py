@@ -181,7 +181,7 @@ def test_a_picture_that_diverges_in_a_worker_leaves_the_others(tmp_path, own):
 
 
 def test_a_picture_that_ends_every_worker_is_named_and_the_others_are_kept(tmp_path, own):
-    name, log = own("os._exit(1)")
+    name, _ = own("os._exit(1)")
     one = [*GRID[:-1], "0.5"]
     line = refused(*one, "--sampler", name, "--workers", "2", out=tmp_path, status=1)
     assert "momentum-0.8-history-0.5: its worker process ended 3 times" in line

@@ -36,9 +36,10 @@ def connected(address: str) -> Iterator[Client]:
         asyncio.run(_reach(address))
     except ValueError as error:
         raise ConfigError(f"dask = {address!r}: {error}; must be an address such as tcp://127.0.0.1:8786") from None
-    except (OSError, ImportError) as error:
+    except Exception as error:  # whatever else than a scheduler listens there
+        reason = str(error) or f"within {_SECONDS} s"
         raise WorkerError(
-            f"dask = {address!r}: no Dask scheduler answers there ({error}); start one with: dask scheduler"
+            f"dask = {address!r}: no Dask scheduler answers there ({reason}); start one with: dask scheduler"
         ) from None
     # That a scheduler is lost is told once, by the picture that was not made.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
@@ -52,7 +53,9 @@ async def _reach(address: str) -> None:
     from distributed import Security
     from distributed.comm import connect
 
-    comm = await connect(address, timeout=_SECONDS, **Security().get_connection_args("client"))
+    arguments = Security().get_connection_args("client")
+    # Its own time-out ends before the other side says what it is.
+    comm = await asyncio.wait_for(connect(address, **arguments), _SECONDS)
     await comm.close()
 
 
@@ -61,7 +64,8 @@ def _check_versions(client: Client, address: str) -> None:
     # A function of the standard library: the workers may have nothing else.
     found = client.run(metadata.version, _PACKAGE, on_error="return")
     for worker, version in found.items():
-        if version != here:
+        # Of another error, as of a worker that has just ended, the pictures will tell.
+        if isinstance(version, str | metadata.PackageNotFoundError) and version != here:
             there = f"Sonar {version}" if isinstance(version, str) else "no Sonar"
             raise WorkerError(
                 f"dask = {address!r}: the worker {worker} has {there}, this is Sonar {here}; install there: "
