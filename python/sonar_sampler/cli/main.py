@@ -96,7 +96,8 @@ def grid(momentum: str, momentum_hist: str, workers: Workers, out: Path, report:
     and several of them with commas between.
 
     Ctrl-C keeps the pictures that are done and writes the sheet with the rest left grey; the same command with the
-    same seed makes the rest.
+    same seed makes the rest. With --workers or --dask the pictures are the same, bit for bit; a worker that ends in
+    the middle of one is replaced.
     """  # noqa: D301 - click's mark for lines that are not wrapped
     lists = zip(SEARCHED, (momentum, momentum_hist), strict=True)
     searched = {name: parse_search_list(text, name) for name, text in lists}
