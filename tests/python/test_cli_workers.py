@@ -34,10 +34,11 @@ def finished(folder):
     return list(folder.rglob("momentum-*.png"))
 
 
-def wait_for(happened):
+def wait_for(happened, still=lambda: True):
     deadline = time.monotonic() + 60
     while not happened():
         assert time.monotonic() < deadline
+        assert still()
         time.sleep(0.02)
 
 
@@ -55,6 +56,9 @@ class Started:
 
     def __enter__(self):
         return self
+
+    def wait_for(self, happened):
+        wait_for(happened, lambda: self.run.poll() is None)
 
     def workers(self):
         children = psutil.Process(self.run.pid).children(recursive=True)
@@ -98,7 +102,7 @@ def test_a_search_over_seeds_makes_the_same_pictures_and_then_only_what_is_missi
 
 def test_a_worker_that_is_killed_loses_nothing(tmp_path, alone):
     with Started(*GRID, "--workers", "2", out=tmp_path) as sonar:
-        wait_for(lambda: finished(tmp_path))
+        sonar.wait_for(lambda: finished(tmp_path))
         kept = {path: path.stat().st_mtime_ns for path in finished(tmp_path)}
         sonar.workers()[0].kill()
         assert sonar.ended() == (0, "")
@@ -108,7 +112,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path, alone):
 
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_makes_the_rest(tmp_path, alone, interruptible):
     with Started(*GRID, "--workers", "2", out=tmp_path) as sonar:
-        wait_for(lambda: finished(tmp_path))
+        sonar.wait_for(lambda: finished(tmp_path))
         workers = sonar.workers()
         os.killpg(sonar.run.pid, signal.SIGINT)
         status, told = sonar.ended()
@@ -127,7 +131,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_makes_the_rest(tmp_path,
 
 def test_workers_end_with_a_command_that_is_killed(tmp_path):
     with Started(*GRID, "--workers", "2", out=tmp_path) as sonar:
-        wait_for(lambda: finished(tmp_path))
+        sonar.wait_for(lambda: finished(tmp_path))
         workers = sonar.workers()
         sonar.run.kill()
     assert workers
