@@ -1,7 +1,4 @@
-"""The Sonar script of the webui, which runs every file of this folder: all of it is in the package.
-
-SD.Next runs it too. It has no samplers of k-diffusion's kind but schedulers of diffusers, and gets those.
-"""
+"""The Sonar script of the webui and of SD.Next, which run every file of this folder: all of it is in the package."""
 
 import importlib.util
 import re
@@ -12,12 +9,11 @@ _install = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_install)
 _problem = _install.load()
 _shown = "**Sonar is not available:** " + re.sub(r"(https?://\S+\w)", r"<\1>", _problem or "")
-
+# SD.Next has schedulers of diffusers, and no samplers of k-diffusion's kind.
 if _problem is None and importlib.util.find_spec("modules.sd_samplers_kdiffusion") is None:
     from sonar_sampler.hosts import sdnext
 
     sdnext.register()
-
 elif _problem is None:
     from sonar_sampler.hosts import webui
 

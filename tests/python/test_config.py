@@ -155,7 +155,10 @@ def test_churn_with_flow_is_refused():
 
 @pytest.mark.parametrize("sampler", MULTISTEP)
 def test_solvers_in_log_sigma_refuse_flow_and_say_what_to_take(sampler):
-    with pytest.raises(ConfigError, match=rf"^flow = True: must be False with sampler = {sampler}: .* take euler"):
+    with pytest.raises(
+        ConfigError,
+        match=rf"^flow = True: must be False with sampler = {sampler}: .* take one of euler_a, euler, naive, heun",
+    ):
         sample(denoise, latent(), [1.0, 0.5, 0.0], SonarConfig(sampler=sampler, flow=True))
 
 
