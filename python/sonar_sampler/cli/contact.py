@@ -34,10 +34,12 @@ def contact_sheet(job: Job, progress: Callable[[dict[str, Any]], object]) -> Ima
     """Runs a job and draws, for up to ten of its steps, the denoised picture, the history and what it changed.
 
     Raises:
-        ConfigError: the job has a sampler of one's own, which tells nothing of its momentum.
+        ConfigError: the job has a sampler of one's own or a pipeline, which tell nothing of their momentum.
     """
     if job.custom:
         raise ConfigError(f"sampler = {job.custom.name!r}: shows no momentum; steps needs one of Sonar's own samplers")
+    if job.model:
+        raise ConfigError("model: a pipeline keeps its steps to itself; steps needs the embedded model, without --model")
     steps, levels = _run(job, progress)
     shown = np.unique(np.linspace(0, job.steps - 1, min(job.steps, MOST_COLUMNS)).round().astype(int))
     history_peak, change_peak = _peak([step.history for step in steps]), _peak([step.change for step in steps])

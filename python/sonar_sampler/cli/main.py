@@ -15,7 +15,15 @@ from sonar_sampler.cli.failures import FAILED, INTERRUPTED, Group
 from sonar_sampler.cli.files import free_path, try_folder
 from sonar_sampler.cli.grid import run_grid
 from sonar_sampler.cli.job import Job
-from sonar_sampler.cli.options import make_job, output_options, picture_options, sampler_options, unknown_words
+from sonar_sampler.cli.options import (
+    make_job,
+    model_options,
+    output_options,
+    picture_options,
+    sampler_options,
+    unknown_words,
+)
+from sonar_sampler.cli.pipeline import Model
 from sonar_sampler.cli.recipe import CONTACT, GRID, SEARCHED, Recipe
 from sonar_sampler.cli.report import Report
 from sonar_sampler.cli.show import show as shown
@@ -51,6 +59,7 @@ def main() -> None:
 @main.command(short_help="Make pictures of a prompt.")
 @picture_options
 @sampler_options()
+@model_options
 @click.option("-c", "--count", default=1, show_default=True, type=click.IntRange(1, 10_000), help="How many pictures.")
 @output_options
 def txt2img(count: int, out: Path, report: Report, **given: Any) -> None:
@@ -74,6 +83,7 @@ def txt2img(count: int, out: Path, report: Report, **given: Any) -> None:
 @click.option("--momentum", default="0.75:0.95", show_default=True, metavar="LIST", help="Rows: a search list.")
 @click.option("--momentum-hist", default="0.5:0.9", show_default=True, metavar="LIST", help="Columns: a search list.")
 @sampler_options(*SEARCHED)
+@model_options
 @output_options
 def grid(momentum: str, momentum_hist: str, out: Path, report: Report, **given: Any) -> None:
     """Try several momenta on PROMPT: one annotated sheet, one row a momentum, one column a history.
@@ -120,13 +130,14 @@ def steps(out: Path, report: Report, **given: Any) -> None:
     help="The Python file of the picture's own sampler, which is run if it is the very file that the picture was made "
     "with.",
 )
+@model_options
 @output_options
-def again(image: Path, allow_sampler_file: Path | None, out: Path, report: Report) -> None:
+def again(image: Path, allow_sampler_file: Path | None, model: Model | None, out: Path, report: Report) -> None:
     """Make IMAGE again, a picture or a sheet, from the parameters in its PNG.
 
     The result is the same bit for bit with the same version of Sonar on the same kind of processor.
     """
-    recipe, version = png.load(image, allow_sampler_file)
+    recipe, version = png.load(image, allow_sampler_file, model)
     if version != f"Sonar {__version__}":
         report.note(f"the picture was made by {version}, this is Sonar {__version__}: the result may differ slightly")
     if recipe.sheet == GRID:
@@ -155,7 +166,7 @@ def _job(report: Report, given: dict[str, Any]) -> Job:
     if seed is None:
         seed = random.randrange(2**32)
     job = make_job(seed, given.pop("reference"), given.pop("reference_mask"), given)
-    unknown = unknown_words([job.prompt, job.negative_prompt])
+    unknown = [] if job.model else unknown_words([job.prompt, job.negative_prompt])
     if unknown:
         report.note(f"words that the model does not know: {', '.join(unknown)} (see sonar txt2img --help)")
     return job

@@ -14,6 +14,7 @@ from sonar_sampler import ConfigError, SonarConfig, registry
 from sonar_sampler.cli import custom
 from sonar_sampler.cli.job import CFG_SCALE, STEPS, Job
 from sonar_sampler.cli.mask import open_mask
+from sonar_sampler.cli.pipeline import DEVICES, DTYPES, Model
 from sonar_sampler.cli.reference import open_reference
 from sonar_sampler.cli.report import Report
 from sonar_sampler.cli.values import is_position, read_option, visible_knobs, write_option
@@ -114,6 +115,40 @@ def picture_options(command: Command) -> Command:
         command = option(command)
     command.__doc__ = (command.__doc__ or "") + f"\n\n    Words that the model knows: {words}.\n"
     return command
+
+
+def model_options(command: Command) -> Command:
+    """Adds the options that put a pipeline in place of the embedded model; the command gets one value, `model`."""
+
+    @click.option(
+        "--model",
+        "source",
+        metavar="PATH_OR_ID",
+        help="A pipeline of diffusers in place of the embedded model: a folder, a .safetensors file or a hub's id. Needs "
+        'pip install "sonar-sampler[diffusers]".',
+    )
+    @click.option("--width", type=int, help="Pixels, with --model. [default: the pipeline's own]")
+    @click.option("--height", type=int, help="Pixels, with --model. [default: the pipeline's own]")
+    @click.option(
+        "--device", default="auto", show_default=True, type=click.Choice(DEVICES), help="Where --model is run."
+    )
+    @click.option(
+        "--dtype",
+        default="auto",
+        show_default=True,
+        type=click.Choice(DTYPES),
+        help="Of --model's numbers. auto: float16 on cuda, else float32.",
+    )
+    @functools.wraps(command)
+    def with_model(
+        *args: Any, source: str | None, width: int | None, height: int | None, device: str, dtype: str, **options: Any
+    ) -> Any:
+        if source is None and (width is not None or height is not None or (device, dtype) != ("auto", "auto")):
+            raise ConfigError("width, height, device and dtype: are those of a pipeline; give --model, too")
+        model = None if source is None else Model(source, width, height, device, dtype)
+        return command(*args, model=model, **options)
+
+    return with_model  # type: ignore[return-value]
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
