@@ -1,12 +1,11 @@
-"""The Sonar script of the webui, which runs every file of this folder: all of it is in the package."""
+"""The Sonar script of the webui, which runs every file of this folder: all of it is in the package.
+
+SD.Next runs it too. It has no samplers of k-diffusion's kind but schedulers of diffusers, and gets those.
+"""
 
 import importlib.util
 import re
 from pathlib import Path
-
-import gradio as gr
-from fastapi import HTTPException
-from modules import scripts
 
 _spec = importlib.util.spec_from_file_location("sonar_install", Path(__file__).resolve().parents[1] / "install.py")
 _install = importlib.util.module_from_spec(_spec)
@@ -14,7 +13,12 @@ _spec.loader.exec_module(_install)
 _problem = _install.load()
 _shown = "**Sonar is not available:** " + re.sub(r"(https?://\S+\w)", r"<\1>", _problem or "")
 
-if _problem is None:
+if _problem is None and importlib.util.find_spec("modules.sd_samplers_kdiffusion") is None:
+    from sonar_sampler.hosts import sdnext
+
+    sdnext.register()
+
+elif _problem is None:
     from sonar_sampler.hosts import webui
 
     webui.register()
@@ -23,6 +27,9 @@ if _problem is None:
         """The Sonar panel."""
 
 else:
+    import gradio as gr
+    from fastapi import HTTPException
+    from modules import scripts
 
     class Script(scripts.Script):
         """Says what to do; without the package there is nothing else."""

@@ -132,6 +132,16 @@ impl Config {
         self.reference.validate()?;
         self.solver.validate()?;
         let sampler = self.run.sampler;
+        if self.solver.flow && !sampler.facts().flows {
+            let others: Vec<_> =
+                Sampler::ALL.iter().filter(|other| other.facts().flows).map(|other| other.name()).collect();
+            let allowed = format!(
+                "must be False with sampler = {}: its formula is for x = x0 + sigma noise; for a flow model take one of {}",
+                sampler.name(),
+                others.join(", ")
+            );
+            return Err(Error::config("flow", "True", allowed));
+        }
         if self.momentum.momentum_mode == MomentumMode::Lead && !sampler.facts().leads {
             let allowed = format!(
                 "must be classic with sampler = {}: its steps are of second order, which are led already",

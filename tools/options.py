@@ -8,6 +8,7 @@ import sys
 from dataclasses import fields
 from pathlib import Path
 
+from sonar_sampler import gradients
 from sonar_sampler.registry import GROUPS, SonarConfig
 from sonar_sampler.schema import json_schema, takes_sequence
 
@@ -18,6 +19,11 @@ Made from the table in `python/sonar_sampler/registry.py` by `make options`. The
 the torch functions' keywords and, with `-` for `_`, of the command line; the labels are those of the web UI, of
 infotexts and of the axes of the X/Y/Z plot. The same as JSON Schema: [options.schema.json](options.schema.json), or
 `sonar_sampler.schema.json_schema()`.
+"""
+
+GRADIENTS = """## Gradients: what is optimised by the model's own gradients
+
+Of `sonar_sampler.gradients.Gradients` (the torch functions' argument `gradients`) and the web UI: [more](gradients.md).
 """
 
 
@@ -36,7 +42,11 @@ def table() -> str:
                 mode = f" Only with `{knob.needs[0]}` {knob.needs[1]}." if knob.needs else ""
                 lines.append(f"| `{option.name}` | {knob.label} | `{option.default}` | {values} | {knob.help}{mode} |")
         lines.append("")
-    return "\n".join(lines)
+    lines += [GRADIENTS, "| option | label | default | values | what it does |", "|---|---|---|---|---|"]
+    for name, knob in gradients.knobs().items():
+        values = ", ".join(f"`{choice}`" for choice in knob.choices) or knob.kind
+        lines.append(f"| `{name}` | {knob.label} | `{gradients.default(name)}` | {values} | {knob.help} |")
+    return "\n".join([*lines, ""])
 
 
 if __name__ == "__main__":

@@ -19,9 +19,11 @@ __all__ = [
     "close",
     "guidance_step",
     "initial_noise",
+    "lowpass_matrix",
     "momentum_step",
     "normalize_config",
     "normalize_reference",
+    "reference_weights",
     "restore_stepper",
     "run_for",
     "samplers",
@@ -44,13 +46,14 @@ class _Facts(TypedDict):
     options: tuple[str, ...]
     noise: str
     leads: bool
+    flows: bool
 
 def samplers() -> dict[str, _Facts]:
     """The samplers, in order: name -> what hosts want to know of it.
 
     label: its name in a user interface. help: one sentence. calls: of the model in a step. options: those that it uses of
     eta, s_churn, s_tmin, s_tmax, s_noise. noise: "none", "churn", "independent", "brownian" or "private" (never the
-    host's). leads: whether `momentum_mode` "lead" may be used with it.
+    host's). leads: whether `momentum_mode` "lead" may be used with it. flows: whether it is for flow-matching models, too.
     """
 
 def close(seconds: float) -> bool:
@@ -76,6 +79,31 @@ class _Host(Protocol):
     ) -> tuple[_Latent, _Latent | None]: ...
     def noise(self, level: int, next_level: int, /) -> _Latent | None: ...
 
+def reference_weights(config: SonarConfig, sigmas: _Numbers) -> list[float]:
+    """How strongly `ref_method` "denoised" pulls at each step: the factor times the window.
+
+    Args:
+        config: a `SonarConfig`.
+        sigmas: the noise levels, one more than there are steps.
+
+    Returns:
+        One number for each step.
+
+    Raises:
+        ScheduleError: noise levels that are none.
+    """
+
+def lowpass_matrix(length: int, detail: float) -> NDArray[np.float64] | None:
+    """The low-pass of `ref_detail` along one axis, as a matrix: the filtered image is `rows @ image @ columns.T`.
+
+    Args:
+        length: of the axis, in latent cells.
+        detail: in [0.01, 1].
+
+    Returns:
+        A symmetric float64 array (length, length) whose rows have the sum 1; None where all details stay.
+    """
+
 def run_for(
     host: _Host,
     x: _Latent,
@@ -91,12 +119,13 @@ def run_for(
     """Samples for a host: `sonar_sampler.sample` is one, `sonar_sampler.torch` another.
 
     Args:
-        host: has three methods. `begin(levels)` is told the noise levels of the run as floats: the schedule, then the
-            solver's own. `denoise(x, step, level, first, draws)` answers the denoised latent and, if it `draws`, the noise
+        host: has three methods, or four. `begin(levels)` is told the noise levels of the run as floats: the schedule,
+            then the solver's own. `denoise(x, step, level, first, draws)` answers the denoised latent and, if it `draws`, the noise
             that is needed next: x is the latent itself, not written to as long as somebody holds it, level is an index into
             levels, first says that it is the step's first call, and draws is None or the two levels of the noise's interval.
             `noise(level, next_level)` answers the noise before a model call. None for noise lets it be drawn from
-            `config.seed`.
+            `config.seed`. `begin_step(x, step, level)`, if there is one, is asked before a step's first `denoise` and answers
+            the latent to go on with, or None for x as it is.
         x, sigmas, config, reference, reference_mask, history, threads: as in `sample`.
         elementary: as in `Stepper`.
 

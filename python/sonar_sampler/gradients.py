@@ -1,29 +1,30 @@
-"""Optimisation of the condition and of the final latent by the model's own gradients.
+"""Optimisation of the condition, of the final latent, and towards a reference, by the model's own gradients.
 
-The original Sonar had it until the web UI switched gradients off in January 2023: with D the model without guidance,
-what it answers is asked to be what it would answer again. Off unless asked for; for torch models, since the gradient is
-the model's.
+The original Sonar had the first two until the web UI switched gradients off in January 2023: with D the model without
+guidance, what it answers is asked to be what it would answer again. Off unless asked for; for torch models, since the
+gradient is the model's.
 """
 
 from __future__ import annotations
 
-import hashlib
 import math
-import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 import torch
 
-from sonar_sampler.descent import Descent, descend, usual
+from sonar_sampler.descent import Descent
 from sonar_sampler.errors import ConfigError, shown
+from sonar_sampler.registry import Knob, SonarConfig, option
 
 Tensor = torch.Tensor
 Model = Callable[..., Tensor]
 
 MOST_ITERATIONS = 100
-"""Of one descent: each calls the model twice and goes back through it."""
+"""Of one descent: each calls the model, and goes back through it."""
+
+_COST = f"Each costs about as much as {{}} plain steps. At most {MOST_ITERATIONS}; 0 is off."
 
 
 class GradientWarning(UserWarning):
@@ -40,9 +41,13 @@ class Gradients:
         of the condition c, after a step's first model call:  mean |D(D0 + s eps; c) - D0|^2 / s^2, s the step's sigma,
                                                               D0 its answer, which stays as it is
         of the final latent x:                                mean |D(x + s eps; c) - x|^2 / s^2, s = grad_x_sigma
+        of the latent x before a step:                        mean |mask low(R' - D(x; c))|^2, R' the reference as
+                                                              `ref_match` has it at the descent's start
 
-    by steps of `grad_rule`: "norm" is v -= alpha rms(v) g / rms(g), image by image; "sign" is v -= alpha sign(g), as
-    the original's. An image whose loss rises stops there; it keeps the best that it had.
+    by steps of `grad_rule`, image by image: "norm" is v -= alpha rms(v) g / rms(g); "sign" is v -= alpha sign(g), as
+    the original's. In the last of the three alpha is the weight w of `ref_method` "denoised" at that step, which is its
+    factor times its window, in units of sigma: v -= w sigma g / rms(g). A negative one pushes away. The pull itself is
+    not done then. An image whose loss rises stops there; it keeps the best that it had.
 
     Attributes:
         condition: the key of `extra_args` that is the condition: a floating tensor with one entry per image. It is
@@ -54,8 +59,11 @@ class Gradients:
         grad_c_alpha: the length of a step of the condition.
         grad_x_iter: iterations after the last step; 0 leaves the latent alone.
         grad_x_alpha, grad_x_sigma: the length of a step of the latent, and the noise that it is tried with.
+        grad_r_iter: iterations before each step in the reference's window; 0: the reference pulls as it does.
         grad_rule: the rule.
-        told: called with the `Descent` of each step's condition and with that of the latent.
+        told: called with each `Descent`.
+        unable: called with the reason, once, if the model cannot be gone back through, and the run goes on without;
+            None: a `GradientWarning`.
 
     Raises:
         ConfigError: with the option, its value and what is allowed.
@@ -63,132 +71,131 @@ class Gradients:
 
     condition: str = "cond"
     model: Model | None = None
-    grad_c_iter: int = 0
-    grad_c_skip: int = 0
-    grad_c_alpha: float = 0.01
-    grad_x_iter: int = 0
-    grad_x_alpha: float = 0.01
-    grad_x_sigma: float = 0.1
-    grad_rule: Literal["norm", "sign"] = "norm"
+    grad_c_iter: int = option(
+        0,
+        "whole",
+        "gradients",
+        "Prompt iterations",
+        f"How often the prompt's condition is optimised after each step, for this image alone. {_COST.format('five')}",
+        low=0,
+        high=20,
+        step=1,
+    )
+    grad_c_skip: int = option(
+        0,
+        "whole",
+        "gradients",
+        "Prompt skip",
+        "How many steps pass before the prompt is optimised.",
+        low=0,
+        high=50,
+        step=1,
+    )
+    grad_c_alpha: float = option(
+        0.01,
+        "number",
+        "gradients",
+        "Prompt alpha",
+        "How far the prompt's condition moves in one iteration, as a part of its own size.",
+        low=0.001,
+        high=0.1,
+        step=0.001,
+    )
+    grad_x_iter: int = option(
+        0,
+        "whole",
+        "gradients",
+        "Latent iterations",
+        f"How often the finished latent is optimised, after the last step. {_COST.format('five')}",
+        low=0,
+        high=20,
+        step=1,
+    )
+    grad_x_alpha: float = option(
+        0.01,
+        "number",
+        "gradients",
+        "Latent alpha",
+        "How far the latent moves in one iteration, as a part of its own size.",
+        low=0.001,
+        high=0.1,
+        step=0.001,
+    )
+    grad_x_sigma: float = option(
+        0.1,
+        "number",
+        "gradients",
+        "Latent sigma",
+        "The noise with which the finished latent is tried.",
+        low=0.01,
+        high=2.0,
+        step=0.01,
+    )
+    grad_r_iter: int = option(
+        0,
+        "whole",
+        "gradients",
+        "Reference iterations",
+        "How often the latent is moved towards the reference by the model's gradient before each step, in the place of "
+        f"the pull of Reference method denoised, which must be chosen. {_COST.format('three')}",
+        low=0,
+        high=20,
+        step=1,
+    )
+    grad_rule: Literal["norm", "sign"] = option(
+        "norm",
+        "choice",
+        "gradients",
+        "Gradient rule",
+        "norm: along the slope, by alpha of the thing's own size. sign: the original's, every number by alpha.",
+        choices=("norm", "sign"),
+    )
     told: Callable[[Descent], object] | None = None
+    unable: Callable[[str], object] | None = None
 
     def __post_init__(self) -> None:
-        for name, most in (("grad_c_iter", MOST_ITERATIONS), ("grad_c_skip", None), ("grad_x_iter", MOST_ITERATIONS)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < 0 or (most and value > most):
-                allowed = f"must be a whole number from 0 to {most}" if most else "must be a whole number from 0"
-                raise ConfigError(f"{name} = {shown(value)}: {allowed}")
+        for name in ("grad_c_iter", "grad_x_iter", "grad_r_iter"):
+            self._check_whole(name, MOST_ITERATIONS)
+        self._check_whole("grad_c_skip")
         for name in ("grad_c_alpha", "grad_x_alpha", "grad_x_sigma"):
             value = getattr(self, name)
             if not isinstance(value, int | float) or isinstance(value, bool) or not (0 < value < math.inf):
                 raise ConfigError(f"{name} = {shown(value)}: must be a finite number above 0")
         if self.grad_rule not in ("norm", "sign"):
             raise ConfigError(f"grad_rule = {shown(self.grad_rule)}: must be one of norm, sign")
-        for name in ("model", "told"):
+        for name in ("model", "told", "unable"):
             if not (getattr(self, name) is None or callable(getattr(self, name))):
                 raise ConfigError(f"{name} = {shown(getattr(self, name))}: must be callable")
 
+    def check(self, config: SonarConfig) -> None:
+        """Refuses what does not fit the other options of a run with a reference.
 
-class Optimiser:
-    """The descents of one run, on copies of its own of what they change.
-
-    Args:
-        gradients: what is optimised.
-        model: the run's model.
-        extra_args: what the model is called with; not written to.
-        seeds: one per image, for the noise.
-
-    Raises:
-        ConfigError: a condition is to be optimised, and there is none.
-    """
-
-    def __init__(self, gradients: Gradients, model: Model, extra_args: Mapping[str, Any], seeds: Sequence[int]) -> None:
-        self._gradients = gradients
-        self._model = gradients.model or model
-        self._seeds = seeds
-        self._is_able = True
-        self.extra_args = dict(extra_args)
-        if gradients.grad_c_iter:
-            self._check_condition()
-
-    def of_condition(self, denoised: Tensor, sigma: Tensor, step: int) -> None:
-        """Optimises the condition for the steps after this one, after what the model answered at sigma (per image)."""
-        given, key = self._gradients, self._gradients.condition
-        if step < given.grad_c_skip or not given.grad_c_iter or not self._is_able:
-            return
-        with torch.inference_mode(False):
-            sigma, answer = usual(sigma), usual(denoised)
-            level = _per_image(sigma, answer)
-            noise = self._noise(answer, step) * level
-
-            def loss(condition: Tensor) -> Tensor:
-                args = {**self.extra_args, key: condition}
-                return _error(
-                    [self._model(answer + signed, sigma, **args) for signed in (noise, -noise)], answer, level
-                )
-
-            condition = self.extra_args[key]
-            found = self._descended(loss, condition, given.grad_c_iter, given.grad_c_alpha, step)
-        if found is not None:
-            self.extra_args[key] = found
-
-    def of_latent(self, latent: Tensor, steps: int) -> Tensor:
-        """The final latent, optimised."""
-        given = self._gradients
-        if not given.grad_x_iter or not self._is_able:
-            return latent
-        with torch.inference_mode(False):
-            sigma = torch.full((len(latent),), given.grad_x_sigma, dtype=latent.dtype, device=latent.device)
-            level = _per_image(sigma, latent)
-            noise = self._noise(latent, steps) * level
-
-            def loss(clean: Tensor) -> Tensor:
-                answers = [self._model(clean + signed, sigma, **self.extra_args) for signed in (noise, -noise)]
-                return _error(answers, clean, level)
-
-            found = self._descended(loss, latent, given.grad_x_iter, given.grad_x_alpha, None)
-        return latent if found is None else found
-
-    def _descended(
-        self, loss: Callable[[Tensor], Tensor], start: Tensor, iterations: int, alpha: float, step: int | None
-    ) -> Tensor | None:
-        try:
-            found = descend(loss, start, iterations, alpha, self._gradients.grad_rule, step)
-        except RuntimeError as error:  # want of memory, quantised weights, inference tensors, checkpoints
-            self._is_able = False
-            reason = str(error).strip().split("\n")[0][:200]
-            message = f"Sonar: no gradients, since this model cannot be gone back through ({reason}); the run goes on"
-            warnings.warn(message, GradientWarning, stacklevel=2)
-            return None
-        if self._gradients.told is not None:
-            self._gradients.told(found)
-        return found.best
-
-    def _noise(self, like: Tensor, step: int) -> Tensor:
-        """A draw of each image and step, for all iterations: with a fresh one losses could not be compared."""
-        draws = []
-        for seed in self._seeds:
-            key = hashlib.sha256(f"gradient {seed} {step}".encode()).digest()
-            generator = torch.Generator().manual_seed(int.from_bytes(key[:8], "little") >> 1)
-            draws.append(torch.randn(like.shape[1:], generator=generator))
-        return torch.stack(draws).to(like)
-
-    def _check_condition(self) -> None:
-        key = self._gradients.condition
-        found = self.extra_args.get(key)
-        if not isinstance(found, Tensor) or not found.is_floating_point() or len(found) != len(self._seeds):
-            what = f"is {shown(found)}" if not isinstance(found, Tensor) else f"has shape {list(found.shape)}"
+        Raises:
+            ConfigError: `grad_r_iter` with another `ref_method` than denoised.
+        """
+        if self.grad_r_iter and config.ref_method != "denoised":
             raise ConfigError(
-                f"condition = {key!r}: extra_args[{key!r}] {what}; must be a floating tensor with one entry for each "
-                f"of the {len(self._seeds)} images"
+                f"grad_r_iter = {self.grad_r_iter}: needs ref_method = denoised, whose factor, window, match and "
+                f"detail it has; this is {config.ref_method}"
             )
 
+    @property
+    def is_on(self) -> bool:
+        """Whether anything is optimised."""
+        return bool(self.grad_c_iter or self.grad_x_iter or self.grad_r_iter)
 
-def _per_image(sigma: Tensor, like: Tensor) -> Tensor:
-    return sigma.to(like).reshape(-1, *[1] * (like.ndim - 1))
+    def _check_whole(self, name: str, most: int | None = None) -> None:
+        value = getattr(self, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0 or (most and value > most):
+            allowed = f"must be a whole number from 0 to {most}" if most else "must be a whole number from 0"
+            raise ConfigError(f"{name} = {shown(value)}: {allowed}")
 
 
-def _error(answers: Sequence[Tensor], clean: Tensor, level: Tensor) -> Tensor:
-    """The mean square of what the answers are off, in units of the noise, for each image."""
-    errors = [((answer - clean) / level).square().flatten(1).mean(1) for answer in answers]
-    return torch.stack(errors).mean(0)
+def knobs() -> Mapping[str, Knob]:
+    """The options that a user chooses: name -> how it is shown, in order."""
+    return {one.name: one.metadata["knob"] for one in fields(Gradients) if "knob" in one.metadata}
+
+
+def default(name: str) -> Any:
+    """The default value of an option."""
+    return next(one.default for one in fields(Gradients) if one.name == name)

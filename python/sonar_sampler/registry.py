@@ -32,6 +32,7 @@ class Solver:
     options: tuple[str, ...]
     noise: str
     leads: bool
+    flows: bool
 
 
 SOLVERS: Mapping[str, Solver] = {name: Solver(**facts) for name, facts in _core.samplers().items()}
@@ -77,7 +78,8 @@ class Knob:
     needs: tuple[()] | tuple[str, str] = ()
 
 
-def _option(default: Any, kind: str, group: str, label: str, help: str, **shown: Any) -> Any:  # noqa: A002
+def option(default: Any, kind: str, group: str, label: str, help: str, **shown: Any) -> Any:  # noqa: A002
+    """A field of a dataclass of options, with its row of the table."""
     return field(default=default, metadata={"knob": Knob(label, help, kind, group, **shown)})
 
 
@@ -88,7 +90,7 @@ class SonarConfig:
     `momentum`, `momentum_hist`, `ref_factor` and `momentum_sign` also take a sequence with one entry per step.
     """
 
-    sampler: _SamplerName = _option(  # noqa: RUF009 - a field, as the others
+    sampler: _SamplerName = option(  # noqa: RUF009 - a field, as the others
         "euler_a",
         "choice",
         "sampler",
@@ -96,7 +98,7 @@ class SonarConfig:
         " ".join(f"{solver.label}: {solver.help}" for solver in SOLVERS.values()),
         choices=tuple(SAMPLERS),
     )
-    momentum: float | Sequence[float] = _option(
+    momentum: float | Sequence[float] = option(
         0.95,
         "number",
         "momentum",
@@ -107,7 +109,7 @@ class SonarConfig:
         high=1.0,
         step=0.01,
     )
-    momentum_hist: float | Sequence[float] = _option(
+    momentum_hist: float | Sequence[float] = option(
         0.75,
         "number",
         "momentum",
@@ -117,7 +119,7 @@ class SonarConfig:
         high=1.0,
         step=0.01,
     )
-    momentum_hist_init: Literal["zero", "rand_init", "rand_new"] = _option(
+    momentum_hist_init: Literal["zero", "rand_init", "rand_new"] = option(
         "zero",
         "choice",
         "momentum",
@@ -127,7 +129,7 @@ class SonarConfig:
         choices=("zero", "rand_init", "rand_new"),
         needs=("momentum_mode", "classic"),
     )
-    momentum_sign: Literal["pos", "neg", "rand"] | Sequence[Literal["pos", "neg"]] = _option(
+    momentum_sign: Literal["pos", "neg", "rand"] | Sequence[Literal["pos", "neg"]] = option(
         "pos",
         "choice",
         "momentum",
@@ -137,21 +139,21 @@ class SonarConfig:
         choices=("pos", "neg", "rand"),
         needs=("momentum_mode", "classic"),
     )
-    momentum_start: int | float = _option(
+    momentum_start: int | float = option(
         0.0,
         "step",
         "momentum",
         "Momentum start",
         "First step with momentum: a step number such as 3, or a fraction such as 25% or 0.25.",
     )
-    momentum_stop: int | float = _option(
+    momentum_stop: int | float = option(
         1.0,
         "step",
         "momentum",
         "Momentum stop",
         "Last step with momentum, inclusive: a step number, or a fraction of the steps.",
     )
-    momentum_mode: Literal["classic", "lead"] = _option(
+    momentum_mode: Literal["classic", "lead"] = option(
         "classic",
         "choice",
         "momentum",
@@ -161,7 +163,7 @@ class SonarConfig:
         "with 0.5 and 0 (the preset Lead) or 0.75 and 0.5.",
         choices=("classic", "lead"),
     )
-    lead_guard: float = _option(
+    lead_guard: float = option(
         0.25,
         "number",
         "momentum",
@@ -173,7 +175,7 @@ class SonarConfig:
         step=0.01,
         needs=("momentum_mode", "lead"),
     )
-    ref_method: Literal["linear", "euler", "denoised"] = _option(
+    ref_method: Literal["linear", "euler", "denoised"] = option(
         "linear",
         "choice",
         "reference",
@@ -183,7 +185,7 @@ class SonarConfig:
         "as at 50.",
         choices=("linear", "euler", "denoised"),
     )
-    ref_factor: float | Sequence[float] = _option(
+    ref_factor: float | Sequence[float] = option(
         0.02,
         "number",
         "reference",
@@ -194,7 +196,7 @@ class SonarConfig:
         high=1.0,
         step=0.01,
     )
-    ref_start: int | float = _option(
+    ref_start: int | float = option(
         0.0,
         "step",
         "reference",
@@ -202,7 +204,7 @@ class SonarConfig:
         "First step at which the reference pulls: a step number such as 3, or a fraction such as 25% or 0.25. "
         "denoised: how much of the noise is gone by then, as a fraction.",
     )
-    ref_stop: int | float = _option(
+    ref_stop: int | float = option(
         0.75,
         "step",
         "reference",
@@ -210,7 +212,7 @@ class SonarConfig:
         "Last step at which the reference pulls, inclusive: a step number, or a fraction of the steps. "
         "denoised: how much of the noise is gone by then, as a fraction.",
     )
-    ref_fade: float = _option(
+    ref_fade: float = option(
         0.1,
         "number",
         "reference",
@@ -221,7 +223,7 @@ class SonarConfig:
         step=0.01,
         needs=("ref_method", "denoised"),
     )
-    ref_match: Literal["channel", "none"] = _option(
+    ref_match: Literal["channel", "none"] = option(
         "channel",
         "choice",
         "reference",
@@ -231,7 +233,7 @@ class SonarConfig:
         choices=("channel", "none"),
         needs=("ref_method", "denoised"),
     )
-    ref_detail: float = _option(
+    ref_detail: float = option(
         1.0,
         "number",
         "reference",
@@ -243,7 +245,7 @@ class SonarConfig:
         step=0.01,
         needs=("ref_method", "denoised"),
     )
-    eta: float = _option(
+    eta: float = option(
         1.0,
         "number",
         "noise",
@@ -253,7 +255,7 @@ class SonarConfig:
         high=1.0,
         step=0.01,
     )
-    s_churn: float = _option(
+    s_churn: float = option(
         0.0,
         "number",
         "noise",
@@ -263,7 +265,7 @@ class SonarConfig:
         high=100.0,
         step=0.1,
     )
-    s_tmin: float = _option(
+    s_tmin: float = option(
         0.0,
         "number",
         "noise",
@@ -273,10 +275,10 @@ class SonarConfig:
         high=10.0,
         step=0.01,
     )
-    s_tmax: float = _option(
+    s_tmax: float = option(
         math.inf, "number", "noise", "Sigma tmax", "Euler and Heun: highest sigma at which churn acts."
     )
-    s_noise: float = _option(
+    s_noise: float = option(
         1.0,
         "number",
         "noise",
@@ -286,21 +288,21 @@ class SonarConfig:
         high=1.1,
         step=0.001,
     )
-    flow: bool = _option(
+    flow: bool = option(
         False,
         "flag",
         "host",
         "Flow matching",
         "For models such as SD3 and Flux, whose sigmas are in [0, 1]; hosts set it from the model.",
     )
-    exact_last_step: bool = _option(
+    exact_last_step: bool = option(
         False,
         "flag",
         "host",
         "Exact last step",
         "The step to sigma 0 takes the denoised image as it is; hosts set it where a mask is blended in.",
     )
-    seed: int | Sequence[int] | None = _option(
+    seed: int | Sequence[int] | None = option(
         None,
         "seed",
         "host",
@@ -351,9 +353,16 @@ def suggest(name: str, known: Sequence[str]) -> str:
     return f"did you mean {near[0]}?" if near else f"known: {', '.join(known)}"
 
 
+_OF_GRADIENTS = (
+    "is an option of sonar_sampler.gradients.Gradients, which the torch functions take as gradients=; a numpy model "
+    "has no gradient"
+)
+
+
 def unknown_option(name: str, value: object, known: Sequence[str]) -> UnknownOptionError:
     """The error for an option that there is not, with a hint."""
-    return UnknownOptionError(f"{name} = {shown(value)}: no such option; {suggest(name, known)}")
+    hint = _OF_GRADIENTS if name.startswith("grad_") else f"no such option; {suggest(name, known)}"
+    return UnknownOptionError(f"{name} = {shown(value)}: {hint}")
 
 
 def _documentation() -> str:

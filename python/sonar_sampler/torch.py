@@ -23,9 +23,10 @@ from tqdm.auto import tqdm
 from sonar_sampler._core import run_for
 from sonar_sampler.brownian import BrownianNoise
 from sonar_sampler.errors import ConfigError, ScheduleError, shown
-from sonar_sampler.gradients import Gradients, Optimiser
+from sonar_sampler.gradients import Gradients
 from sonar_sampler.host_noise import HostNoise, NoiseSampler, private_seed
 from sonar_sampler.listed import LISTED, Listed
+from sonar_sampler.optimiser import Optimiser
 from sonar_sampler.registry import Solver, SonarConfig, knobs, unknown_option
 from sonar_sampler.tensors import ANSWER, NOISE, Array, Tensor, Tensors
 
@@ -51,7 +52,8 @@ Args:
     reference: latent to pull towards, shaped like x or one image of it, not normalised.
     reference_mask: where it counts, in [0, 1], shaped like x with one channel; for `ref_method` "denoised".
     history: momentum history to start from, shaped like x; overrides `momentum_hist_init`.
-    gradients: optimises the condition and the result by the model's gradients (`gradients.Gradients`); None: nothing.
+    gradients: optimises the condition, the result, or the way to the reference by the model's gradients
+        (`gradients.Gradients`); None: nothing.
     momentum, ...: every option of `SonarConfig` by name; they override those of `config`.
 
 Returns:
@@ -189,7 +191,11 @@ def _sample(
         config = private_seed(config, solver.noise)
     args, optimiser = extra_args or {}, None
     if gradients is not None:
-        optimiser = Optimiser(_checked(gradients), model, args, _seeds(config, len(x)))
+        seeds = _seeds(config, len(x))
+        levels = sigmas.tolist()
+        optimiser = Optimiser(_checked(gradients), model, args, seeds, config, levels, reference, reference_mask)
+        if optimiser.pulls:
+            config = replace(config, ref_factor=0.0)  # the core still checks the reference
     with nullcontext() if disable else tqdm(total=len(sigmas) - 1, disable=disable) as progress:
         latent = run_for(
             _Host(model, tensors, sigmas, args, callback, noise, progress, optimiser),
@@ -240,6 +246,8 @@ class _Host:
         self._idle = noise.sampler if noise is not None and noise.idles else None
         self._progress = progress
         self._optimiser = optimiser
+        # Asked before each step, which costs a crossing: only where it has an answer.
+        self.begin_step = self._moved if optimiser is not None and optimiser.pulls else None
 
     def begin(self, levels: list[float]) -> None:
         # Once per run: between the calls of a model, each kind of torch's operations costs as much as half of a small
@@ -247,6 +255,11 @@ class _Host:
         own = (self._sigmas.new_tensor(level) for level in levels[len(self._sigmas) :])
         self._levels: Sequence[Tensor] = [*self._sigmas.unbind(), *own]
         self._per_image = self._tensors.per_image(levels)
+
+    def _moved(self, x: Array, step: int, level: int) -> Array | None:
+        assert self._optimiser is not None
+        moved = self._optimiser.of_step(self._tensors.tensor(x), self._per_image[level], step)
+        return None if moved is None else self._tensors.given(moved, "x")
 
     def denoise(
         self, x: Array, step: int, level: int, first: bool, draws: tuple[int, int] | None

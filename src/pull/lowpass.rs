@@ -47,6 +47,18 @@ impl<T: Real> Lowpass<T> {
         }
     }
 
+    /// The filter of a line of `length` cells as a matrix, row after row.
+    pub(super) fn matrix(&self, length: usize) -> Vec<T> {
+        let mut lines = vec![T::zero(); length * length];
+        for cell in lines.iter_mut().step_by(length + 1) {
+            *cell = T::one();
+        }
+        for line in lines.chunks_mut(length) {
+            self.apply(line, [1, length]);
+        }
+        lines
+    }
+
     /// One row, along itself.
     fn along(&self, row: &[T], padded: &mut [T], filtered: &mut [T]) {
         let reach = self.beside.len();
@@ -104,5 +116,16 @@ mod tests {
     fn edges_are_reflected_as_often_as_the_gaussian_reaches() {
         let places: Vec<usize> = (0..9).map(|at| reflected(at, 4, 2)).collect();
         assert_eq!(places, [0, 1, 1, 0, 0, 1, 1, 0, 0]);
+    }
+
+    #[test]
+    fn as_a_matrix_it_is_its_own_transpose_and_keeps_the_mean() {
+        let (length, matrix) = (5, Lowpass::<f64>::new(0.3).unwrap().matrix(5));
+        for i in 0..length {
+            assert!((matrix[i * length..][..length].iter().sum::<f64>() - 1.0).abs() < 1e-12);
+            for j in 0..i {
+                assert!((matrix[i * length + j] - matrix[j * length + i]).abs() < 1e-12);
+            }
+        }
     }
 }

@@ -12,12 +12,13 @@ use crate::run::{Manner, Request};
 /// Samples for a host: `sonar_sampler.sample` is one, `sonar_sampler.torch` another.
 ///
 /// Args:
-///     host: has three methods. `begin(levels)` is told the noise levels of the run as floats: the schedule, then the
-///         solver's own. `denoise(x, step, level, first, draws)` answers the denoised latent and, if it `draws`, the noise
+///     host: has three methods, or four. `begin(levels)` is told the noise levels of the run as floats: the schedule,
+///         then the solver's own. `denoise(x, step, level, first, draws)` answers the denoised latent and, if it `draws`, the noise
 ///         that is needed next: x is the latent itself, not written to as long as somebody holds it, level is an index into
 ///         levels, first says that it is the step's first call, and draws is None or the two levels of the noise's interval.
 ///         `noise(level, next_level)` answers the noise before a model call. None for noise lets it be drawn from
-///         `config.seed`.
+///         `config.seed`. `begin_step(x, step, level)`, if there is one, is asked before a step's first `denoise` and answers
+///         the latent to go on with, or None for x as it is.
 ///     x, sigmas, config, reference, reference_mask, history, threads: as in `sample`.
 ///     elementary: as in `Stepper`.
 ///
@@ -52,6 +53,7 @@ pub(super) fn run_for<'py>(
         denoise: host.getattr(intern!(py, "denoise"))?,
         noise: host.getattr(intern!(py, "noise"))?,
         begin: host.getattr(intern!(py, "begin"))?,
+        begin_step: host.getattr_opt(intern!(py, "begin_step"))?.filter(|method| !method.is_none()),
     };
     on_run!(run, run => host.drive(py, run, &at_work))
 }
@@ -59,6 +61,7 @@ pub(super) fn run_for<'py>(
 /// The host's methods.
 struct Host<'py> {
     begin: Bound<'py, PyAny>,
+    begin_step: Option<Bound<'py, PyAny>>,
     denoise: Bound<'py, PyAny>,
     noise: Bound<'py, PyAny>,
 }
@@ -82,6 +85,7 @@ impl<'py> Host<'py> {
                     Self::feed_noise(py, &mut run, Some(noise).filter(|noise| !noise.is_none()))?;
                 }
                 Request::Denoise { level, .. } => {
+                    self.move_first(py, &mut run, level)?;
                     let core = run.core();
                     let (step, first, draws) = (core.step(), core.begins_step(), core.draws_after_answer());
                     let draws = draws.map(<(usize, usize)>::from);
@@ -96,6 +100,15 @@ impl<'py> Host<'py> {
                 }
             }
         }
+    }
+
+    /// Lets the host move the latent before a step.
+    fn move_first<T: Number>(&self, py: Python<'py>, run: &mut NumpyRun<T>, level: usize) -> PyResult<()> {
+        let Some(begin_step) = self.begin_step.as_ref().filter(|_| run.core().begins_step()) else {
+            return Ok(());
+        };
+        let moved = begin_step.call1((run.asked(py)?, run.core().step(), level))?;
+        if moved.is_none() { Ok(()) } else { run.replace_x(&moved) }
     }
 
     fn feed_noise<T: Number>(

@@ -4,6 +4,7 @@ mod arrays;
 mod closing;
 mod config;
 mod errors;
+mod guiding;
 mod host;
 mod pieces;
 mod run;
@@ -19,6 +20,8 @@ mod _core {
     use super::closing::close;
     #[pymodule_export]
     use super::config::normalize_config;
+    #[pymodule_export]
+    use super::guiding::{lowpass_matrix, reference_weights};
     #[pymodule_export]
     use super::host::run_for;
     #[pymodule_export]

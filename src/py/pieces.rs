@@ -20,7 +20,7 @@ use crate::solver::Sampler;
 ///
 /// label: its name in a user interface. help: one sentence. calls: of the model in a step. options: those that it uses of
 /// eta, s_churn, s_tmin, s_tmax, s_noise. noise: "none", "churn", "independent", "brownian" or "private" (never the
-/// host's). leads: whether `momentum_mode` "lead" may be used with it.
+/// host's). leads: whether `momentum_mode` "lead" may be used with it. flows: whether it is for flow-matching models, too.
 #[pyfunction]
 pub(super) fn samplers(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
     let table = PyDict::new(py);
@@ -33,6 +33,7 @@ pub(super) fn samplers(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
         row.set_item("options", PyTuple::new(py, facts.options)?)?;
         row.set_item("noise", facts.noise.name())?;
         row.set_item("leads", facts.leads)?;
+        row.set_item("flows", facts.flows)?;
         table.set_item(sampler.name(), row)?;
     }
     Ok(table)

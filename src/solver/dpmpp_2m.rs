@@ -4,8 +4,8 @@
 //! The answer is extrapolated with that of the step before: `D_d = (1 + 1/2r) D - 1/2r D_older`, `r` the ratio of the
 //! steps in log sigma. A momentum mixes `(x - D_d)/sigma`, and the step goes to `sigma_next`.
 
+use super::must_move;
 use super::{Facts, Level, Move, Noise, Solver, SolverOptions, Span, Stage};
-use super::{must_move, no_flow};
 use crate::error::Result;
 use crate::formula::{Exponential, Form, Multistep};
 use crate::real::Real;
@@ -20,6 +20,7 @@ impl Solver for Dpmpp2m {
         options: &[],
         noise: Noise::None,
         leads: false,
+        flows: false,
     };
 
     fn stages<T: Real>(_: &SolverOptions, span: Span<'_, T>) -> Vec<Stage<T>> {
@@ -49,8 +50,7 @@ impl Solver for Dpmpp2m {
         ]
     }
 
-    fn check(options: &SolverOptions, sigmas: &[f64]) -> Result<()> {
-        no_flow("dpmpp_2m", options)?;
+    fn check(_: &SolverOptions, sigmas: &[f64]) -> Result<()> {
         must_move("dpmpp_2m", sigmas)
     }
 }

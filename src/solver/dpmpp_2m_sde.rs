@@ -3,8 +3,8 @@
 //! With `h` the step in log sigma, the step goes, without its noise, to `sigma_next exp(-eta h)`, towards the answer
 //! extrapolated by half of its change: `D_d = D + (D - D_older)/(2r)`. A momentum mixes `(x - D_d)/sigma`.
 
+use super::must_move;
 use super::{Added, Facts, Level, Move, Noise, Solver, SolverOptions, Span, Stage};
-use super::{must_move, no_flow};
 use crate::error::Result;
 use crate::formula::{Exponential, Form, MultistepSde};
 use crate::real::Real;
@@ -19,6 +19,7 @@ impl Solver for Dpmpp2mSde {
         options: &["eta", "s_noise"],
         noise: Noise::Brownian,
         leads: false,
+        flows: false,
     };
 
     fn stages<T: Real>(options: &SolverOptions, span: Span<'_, T>) -> Vec<Stage<T>> {
@@ -60,8 +61,7 @@ impl Solver for Dpmpp2mSde {
         stages
     }
 
-    fn check(options: &SolverOptions, sigmas: &[f64]) -> Result<()> {
-        no_flow("dpmpp_2m_sde", options)?;
+    fn check(_: &SolverOptions, sigmas: &[f64]) -> Result<()> {
         must_move("dpmpp_2m_sde", sigmas)
     }
 }

@@ -5,8 +5,8 @@
 //! answer, and the step goes, without its noise, to the `sigma_down` of the ancestral split. A step to sigma 0 is
 //! Euler's.
 
+use super::must_move;
 use super::{Added, Facts, Level, Move, Noise, Solver, SolverOptions, Span, Stage};
-use super::{must_move, no_flow};
 use crate::error::Result;
 use crate::formula::{Euler, Exponential, Form};
 use crate::real::Real;
@@ -22,6 +22,7 @@ impl Solver for DpmppSde {
         options: &["eta", "s_noise"],
         noise: Noise::Brownian,
         leads: false,
+        flows: false,
     };
 
     fn stages<T: Real>(options: &SolverOptions, span: Span<'_, T>) -> Vec<Stage<T>> {
@@ -59,8 +60,7 @@ impl Solver for DpmppSde {
         ]
     }
 
-    fn check(options: &SolverOptions, sigmas: &[f64]) -> Result<()> {
-        no_flow("dpmpp_sde", options)?;
+    fn check(_: &SolverOptions, sigmas: &[f64]) -> Result<()> {
         must_move("dpmpp_sde", sigmas)
     }
 }

@@ -15,6 +15,7 @@ impl Solver for EulerMethod {
         options: &["s_churn", "s_tmin", "s_tmax", "s_noise"],
         noise: Noise::Churn,
         leads: true,
+        flows: true,
     };
 
     fn stages<T: Real>(options: &SolverOptions, span: Span<'_, T>) -> Vec<Stage<T>> {

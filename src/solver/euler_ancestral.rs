@@ -16,6 +16,7 @@ impl Solver for EulerAncestral {
         options: &["eta", "s_noise"],
         noise: Noise::Independent,
         leads: true,
+        flows: true,
     };
 
     fn stages<T: Real>(options: &SolverOptions, span: Span<'_, T>) -> Vec<Stage<T>> {

@@ -18,6 +18,7 @@ impl Solver for Heun {
         options: &["s_churn", "s_tmin", "s_tmax", "s_noise"],
         noise: Noise::Churn,
         leads: false,
+        flows: true,
     };
 
     fn stages<T: Real>(options: &SolverOptions, span: Span<'_, T>) -> Vec<Stage<T>> {

@@ -51,6 +51,8 @@ pub struct Facts {
     pub noise: Noise,
     /// Whether `momentum_mode` "lead" may be used with it: whether its steps are of first order.
     pub leads: bool,
+    /// Whether it may be used for flow-matching models, where x = (1 - sigma) x0 + sigma noise.
+    pub flows: bool,
 }
 
 /// The noise that a solver adds, as hosts tell kinds apart.
@@ -154,17 +156,6 @@ fn must_fall(name: &str, sigmas: &[f64]) -> Result<()> {
         ))),
         None => Ok(()),
     }
-}
-
-/// Refuses a flow-matching model.
-fn no_flow(name: &str, options: &SolverOptions) -> Result<()> {
-    if options.flow {
-        let allowed = format!(
-            "must be False with sampler = {name}: its formula is for x = x0 + sigma noise; for a flow model take euler, euler_a or heun"
-        );
-        return Err(Error::config("flow", "True", allowed));
-    }
-    Ok(())
 }
 
 /// Refuses two neighbours that are equal, between which a step has no length in log sigma.

@@ -17,6 +17,7 @@ impl Solver for Naive {
         options: &[],
         noise: Noise::Private,
         leads: true,
+        flows: true,
     };
 
     fn stages<T: Real>(_: &SolverOptions, span: Span<'_, T>) -> Vec<Stage<T>> {

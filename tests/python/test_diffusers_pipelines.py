@@ -72,6 +72,16 @@ def test_it_runs_and_momentum_changes_the_picture(family, task):
     assert not torch.equal(pictures[0], pictures[2])
 
 
+@pytest.mark.parametrize("given", [{"sigmas": [9.0, 3.0, 0.7, 0.0]}, {"timesteps": [901, 500, 101]}], ids=str)
+@pytest.mark.parametrize("family", SIGMAS)
+def test_noise_levels_of_ones_own_are_taken(family, given):
+    """The pipelines ask the signature of `set_timesteps` whether a scheduler takes them."""
+    own = pipeline(getattr(diffusers, KINDS[family][0]), family)
+    own.scheduler = diffusers.EulerDiscreteScheduler.from_config(own.scheduler.config)
+    ours = of(family, sampler="euler", momentum=1.0)
+    assert torch.equal(run(ours, family, **given), run(own, family, **given))
+
+
 @pytest.mark.parametrize(("family", "task"), [each for each in TASKS if each[0] in SIGMAS])
 @pytest.mark.parametrize("sampler", ["euler", "euler_a"])
 def test_without_momentum_the_pictures_are_diffusers_own(family, task, sampler):

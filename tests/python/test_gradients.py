@@ -1,4 +1,4 @@
-"""Optimisation by gradients: it goes downhill, on copies of its own, and off it is not there."""
+"""Optimisation of condition and latent: it goes downhill, on copies of its own, and off it is not there."""
 
 import re
 import warnings
@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runs import karras
-from sonar_sampler import ConfigError, sample
+from sonar_sampler import ConfigError, SonarConfig, UnknownOptionError, sample
 from sonar_sampler.descent import descend
 from sonar_sampler.gradients import Gradients, GradientWarning
 from sonar_sampler.torch import sample_sonar_euler, sample_sonar_euler_a, sample_sonar_lead
@@ -122,6 +122,13 @@ def test_an_image_whose_loss_rises_stops_and_keeps_its_best():
 def test_where_there_is_no_slope_nothing_moves():
     start = torch.ones(2, 3)
     assert descend(lambda value: value.sum(1) * 0 + 1, start, 3, 0.5, "norm", None).best.equal(start)
+
+
+def test_in_float16_a_slope_that_a_mean_would_lose_is_found():
+    start = torch.full((1, 4, 128, 128), 0.25, dtype=torch.float16)
+    found = descend(lambda value: (value - 0.2).square().flatten(1).float().mean(1), start, 3, 0.05, "norm", None)
+    assert found.after[0] < 0.5 * found.before[0]
+    assert found.best.dtype is torch.float16
 
 
 def test_a_batch_is_its_images():
@@ -241,6 +248,8 @@ def test_conditions_that_there_are_not_are_refused():
 def test_a_numpy_model_has_no_gradient():
     with pytest.raises(TypeError, match="gradients"):
         sample(lambda x, _: x, np.zeros((1, 1, 2, 2)), [1.0, 0.0], gradients=Gradients(grad_x_iter=1))
+    with pytest.raises(UnknownOptionError, match=r"grad_x_iter = 1: is an option of.*a numpy model has no gradient"):
+        SonarConfig(grad_x_iter=1)
 
 
 def test_nothing_is_warned_of_where_all_is_well():

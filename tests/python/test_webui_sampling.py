@@ -263,9 +263,7 @@ def test_a_flow_model_gets_the_ancestral_step_of_flow_models(host, monkeypatch):
     rng = host.module("rng").ImageRNG(shape, [3])
     sigmas = run.model_wrap.get_sigmas(6)
     x = rng.next() * sigmas[0]
-    conds = {name: host.shared.sd_model.get_learned_conditioning([text]) for name, text in
-             (("cond", "a cat"), ("uncond", ""))}  # fmt: skip
-    args = {**run.sampler_extra_args, **conds}
+    args = run.sampler_extra_args
     with torch.no_grad():
         expected = rectified_euler_ancestral(run.model_wrap_cfg, x, sigmas, [rng.next() for _ in range(5)], args)
     churned = host.run(sonar=STRONG, sampler_name="Euler", s_churn=10.0)

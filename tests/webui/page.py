@@ -9,7 +9,13 @@ import requests
 from PIL import Image
 from playwright.sync_api import expect
 
-TABS = {"momentum": "Momentum", "reference": "Reference", "passes": "pscaling", "grid": "Grid search"}
+TABS = {
+    "momentum": "Momentum",
+    "reference": "Reference",
+    "passes": "pscaling",
+    "grid": "Grid search",
+    "gradients": "Gradients",
+}
 FAST = {"steps": 4, "width": 64, "height": 64}
 
 
@@ -89,6 +95,17 @@ class Page:
 
     def expect_shown(self, name, shown=True):
         expect(self.at(self.id(name))).to_be_visible(visible=shown)
+
+    def expect_picture(self, name):
+        """Waits until a picture is shown, or a canvas with it to draw on."""
+        block = self.id(name)
+        expect(self.tab.locator(f"{block} img, {block} canvas").locator("visible=true").first).to_be_visible()
+
+    def clear(self, name):
+        """Takes a picture away: of one that can be drawn on, "Clear" is the drawing."""
+        block = self.id(name)
+        removes = self.tab.locator(f"{block} [title='Remove Image']")
+        (removes if removes.count() else self.at(f"{block} [title=Clear]")).first.click()
 
     def value(self, name):
         """What a control of the panel says."""

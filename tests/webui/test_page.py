@@ -82,13 +82,13 @@ def test_another_reference_than_that_of_the_pasted_text_is_told(page, tmp_path):
         picture(mode).save(tmp_path / f"{name}.png")
     upload = f"{page.id('ref_image')} input[type=file]"
     page.at(upload).set_input_files(tmp_path / "right.png")
-    expect(page.at(f"{page.id('ref_image')} img")).to_be_visible()
+    page.expect_picture("ref_image")
     page.generate(seed=33)
     text = page.infotext
     expected = text.split("Sonar reference hash: ")[1].split(",")[0]
     page.paste(text)
     expect(page.says("reference")).to_contain_text(f"This is the image of the pasted text (hash {expected})")
-    page.at(f"{page.id('ref_image')} button[aria-label=Clear], {page.id('ref_image')} [title=Clear]").click()
+    page.clear("ref_image")
     expect(page.says("reference")).to_contain_text(f"the image of hash {expected}: give it here")
     page.at(upload).set_input_files(tmp_path / "wrong.png")
     expect(page.says("reference")).to_contain_text("Another image")
@@ -257,7 +257,7 @@ def test_a_reference_is_uploaded(page, webui, tmp_path):
     page.choose("ref_source", "Image")
     picture("RGBA").save(tmp_path / "reference.png")
     page.at(f"{page.id('ref_image')} input[type=file]").set_input_files(tmp_path / "reference.png")
-    expect(page.at(f"{page.id('ref_image')} img")).to_be_visible()
+    page.expect_picture("ref_image")
     page.number(page.id("ref_factor"), 0.2)
     page.generate(seed=32)
     page.shot("reference")
@@ -281,7 +281,7 @@ def test_guided_by_an_image(page, webui, tmp_path):
     mask.save(tmp_path / "mask.png")
     for name, file in (("ref_image", "reference.png"), ("ref_mask", "mask.png")):
         page.at(f"{page.id(name)} input[type=file]").set_input_files(tmp_path / file)
-        expect(page.at(f"{page.id(name)} img")).to_be_visible()
+        page.expect_picture(name)
     page.generate(seed=34)
     page.shot("guided")
     for word in ("method: denoised", "factor: 0.3", "detail: 0.25", "mask hash: "):
@@ -291,6 +291,49 @@ def test_guided_by_an_image(page, webui, tmp_path):
     assert difference(page.images()[0], request.image) == 0
     page.choose("ref_method", "linear")
     page.expect_shown("ref_mask", False)
+
+
+def test_a_drawing_on_the_reference_is_its_mask(page, webui, tmp_path):
+    page.at("#txt2img_prompt textarea").fill("a cat")
+    page.select("#txt2img_sampling", "Euler a")
+    page.open_panel()
+    page.select(page.id("preset"), "Guided by an image")
+    page.open_tab("reference")
+    picture().save(tmp_path / "reference.png")
+    page.at(f"{page.id('ref_image')} input[type=file]").set_input_files(tmp_path / "reference.png")
+    canvas = page.at(f"{page.id('ref_image')} canvas[key=interface]")
+    expect(canvas).to_be_visible()
+    page.generate(seed=35)
+    assert "Sonar reference mask hash" not in page.infotext
+    box = canvas.bounding_box()
+    page.tab.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.3 * box["height"])
+    page.tab.mouse.down()
+    page.tab.mouse.move(box["x"] + 0.2 * box["width"], box["y"] + 0.7 * box["height"], steps=8)
+    page.tab.mouse.up()
+    page.generate(seed=36)
+    page.shot("drawn")
+    assert "Sonar reference mask hash" in page.infotext
+    everywhere = webui.run(seed=36, cfg_scale=7, sonar={**GUIDED, "ref_image": encode(picture())}, **FAST)
+    assert difference(page.images()[0], everywhere.image) > 0
+
+
+def test_gradients_are_off_and_can_be_switched_on(page, webui):
+    page.at("#txt2img_prompt textarea").fill("a cat")
+    page.select("#txt2img_sampling", "Euler a")
+    page.open_panel()
+    page.generate(seed=37)
+    assert "loss" not in page.infotext
+    page.open_tab("gradients")
+    page.number(page.id("grad_c_iter"), 3)
+    page.number(page.id("grad_c_alpha"), 0.05)
+    page.number(page.id("grad_x_iter"), 2)
+    expect(page.says("summary")).to_contain_text("gradients")
+    page.generate(seed=38)
+    page.shot("gradients")
+    assert "Sonar prompt iterations: 3" in page.infotext
+    assert "Sonar prompt loss: " in page.infotext
+    assert "Sonar latent loss: " in page.infotext
+    assert difference(page.images()[0], webui.run(seed=38, cfg_scale=7, sonar={}, **FAST).image) > 0
 
 
 def test_a_reference_that_is_missing_is_told(page):

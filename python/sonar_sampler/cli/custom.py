@@ -6,6 +6,7 @@ import hashlib
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -23,15 +24,31 @@ class CustomSamplerError(SonarError):
 class CustomSampler:
     """A sampling function with the signature of `sonar_sampler.sample`, and the file that it came from.
 
+    It can be pickled for a process that has no such file: that runs the source again, once.
+
     Attributes:
         name: FILE.py:FUNCTION as it was given.
-        digest: SHA-256 of the file, in hexadecimal.
-        function: the function.
+        path: of the file.
+        source: the file's content.
     """
 
     name: str
-    digest: str
-    function: Callable[..., Any]
+    path: Path
+    source: bytes
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the file, in hexadecimal."""
+        return hashlib.sha256(self.source).hexdigest()
+
+    @property
+    def function(self) -> Callable[..., Any]:
+        """The function; the first time, this runs the file.
+
+        Raises:
+            ConfigError: the file does not run, or has no such function.
+        """
+        return _run(self)
 
     def __call__(self, denoise: Any, x: Any, sigmas: Any, config: Any, **options: Any) -> Any:
         """Calls the function and checks what it answers.
@@ -62,8 +79,8 @@ def load(name: str) -> CustomSampler:
     Raises:
         ConfigError: there is no such file or function, or the file does not run.
     """
-    file, _, attribute = name.rpartition(":")
-    return _run(name, attribute, Path(file), _read(name, Path(file)))
+    path = Path(name.rpartition(":")[0])
+    return _checked(CustomSampler(name, path, _read(name, path)))
 
 
 def load_allowed(name: str, digest: str, allowed: Path | None) -> CustomSampler:
@@ -81,18 +98,18 @@ def load_allowed(name: str, digest: str, allowed: Path | None) -> CustomSampler:
         ConfigError: no file is allowed, or it is another one; or as `load`. Nothing of a file has run then, but
             where it is the right file and fails itself.
     """
-    file, _, attribute = name.rpartition(":")
     if allowed is None:
+        file = name.rpartition(":")[0]
         raise ConfigError(
             f"sampler = {name!r}: the picture was made with a sampler from a Python file; if you know and trust this "
             f"file, run it with --allow-sampler-file {file}"
         )
-    source = _read(name, allowed)
-    if hashlib.sha256(source).hexdigest() != digest:
+    sampler = CustomSampler(name, allowed, _read(name, allowed))
+    if sampler.digest != digest:
         raise ConfigError(
             f"sampler = {name!r}: {str(allowed)!r} is not the file that the picture was made with, or has changed since"
         )
-    return _run(name, attribute, allowed, source)
+    return _checked(sampler)
 
 
 def _read(name: str, path: Path) -> bytes:
@@ -104,14 +121,22 @@ def _read(name: str, path: Path) -> bytes:
         raise ConfigError(f"sampler = {name!r}: {str(path)!r} cannot be read ({error})") from None
 
 
-def _run(name: str, attribute: str, path: Path, source: bytes) -> CustomSampler:
-    module = ModuleType(path.stem)
-    module.__file__ = str(path)
+def _checked(sampler: CustomSampler) -> CustomSampler:
+    """The sampler, whose file has run."""
+    _ = sampler.function
+    return sampler
+
+
+@cache
+def _run(sampler: CustomSampler) -> Callable[..., Any]:
+    attribute = sampler.name.rpartition(":")[2]
+    module = ModuleType(sampler.path.stem)
+    module.__file__ = str(sampler.path)
     try:
-        exec(compile(source, str(path), "exec"), module.__dict__)
+        exec(compile(sampler.source, str(sampler.path), "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
-        raise ConfigError(f"sampler = {name!r}: {str(path)!r} does not run: {error!r}") from error
-    function = getattr(module, attribute, None)
+        raise ConfigError(f"sampler = {sampler.name!r}: {str(sampler.path)!r} does not run: {error!r}") from error
+    function: Callable[..., Any] | None = getattr(module, attribute, None)
     if not callable(function):
-        raise ConfigError(f"sampler = {name!r}: {str(path)!r} has no function {attribute!r}")
-    return CustomSampler(name, hashlib.sha256(source).hexdigest(), function)
+        raise ConfigError(f"sampler = {sampler.name!r}: {str(sampler.path)!r} has no function {attribute!r}")
+    return function

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Executor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
 
-from sonar_sampler import ConfigError, NumericError
-from sonar_sampler.cli import png
+from sonar_sampler import NumericError
+from sonar_sampler.cli import kept, png
 from sonar_sampler.cli.files import candidates
-from sonar_sampler.cli.picture import opened
+from sonar_sampler.cli.pool import AT_ONCE, pictures
 from sonar_sampler.cli.recipe import GRID, SEARCHED, Recipe
 from sonar_sampler.cli.report import Report
 from sonar_sampler.cli.sheet import Layout, sheet
@@ -26,8 +28,11 @@ class Cell:
 
     recipe: Recipe
     path: Path
-    row: int
-    column: int
+
+    @property
+    def name(self) -> str:
+        """Its momentum and history."""
+        return self.path.stem
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,15 @@ class Grid:
     interrupted: bool
 
 
-def run_grid(recipe: Recipe, out: Path, report: Report, suffix: str = "") -> Grid:
+def run_grid(
+    recipe: Recipe,
+    out: Path,
+    report: Report,
+    suffix: str = "",
+    *,
+    executor: Executor | None = None,
+    at_once: int = AT_ONCE,
+) -> Grid:
     """Makes every picture of a grid and the sheet; Ctrl-C keeps what is done.
 
     The pictures are in a folder of the sheet's name. Those that are there already, from a run that was interrupted, are
@@ -60,9 +73,11 @@ def run_grid(recipe: Recipe, out: Path, report: Report, suffix: str = "") -> Gri
         out: the folder for the sheet.
         report: told of the progress.
         suffix: a word for the end of the sheet's name.
+        executor, at_once: where the pictures are made, as in `pool.pictures`. Files are written here alone.
 
     Raises:
         ConfigError: the sheet would be too large.
+        WorkerError: the executor cannot make a picture. Those that it made are kept.
         OutputError: a file cannot be written.
     """
     job = recipe.job
@@ -77,29 +92,37 @@ def run_grid(recipe: Recipe, out: Path, report: Report, suffix: str = "") -> Gri
     )
     layout.check()
     path, cells = _place(recipe, out, suffix)
-    pictures: list[list[Image.Image | str | None]] = [[None] * len(histories) for _ in momenta]
-    done: list[Cell] = []
-    diverged: list[str] = []
-    missing = [cell for cell in cells if not cell.path.exists()]
-    interrupted = False
+    shown: dict[str, Image.Image | str] = {}
+    diverged: dict[str, str] = {}
+    resumed, interrupted = 0, False
     try:
-        with report.progress(GRID, len(missing), job.steps) as step:
-            for cell in cells:
-                picture = None if cell in missing else _read(cell.path)
-                if picture is None:
-                    try:
-                        picture = cell.recipe.job.run(step)
-                    except NumericError as error:
-                        diverged.append(str(error))
-                        pictures[cell.row][cell.column] = _DIVERGED
-                        continue
-                    png.save(picture, cell.recipe, cell.path)
-                pictures[cell.row][cell.column] = picture.resize((_SIZE, _SIZE), Image.Resampling.LANCZOS)
-                done.append(cell)
+        missing = {}
+        for cell in cells:
+            picture = kept.read(cell.path)
+            if picture is None:
+                missing[cell.name] = cell
+            else:
+                shown[cell.name] = _small(picture)
+                resumed += 1
+        jobs = {name: cell.recipe.job for name, cell in missing.items()}
+        with closing(pictures(GRID, jobs, report, executor, at_once)) as made:
+            for name, outcome in made:
+                if isinstance(outcome, NumericError):
+                    diverged[name], shown[name] = str(outcome), _DIVERGED
+                else:
+                    png.save(outcome, missing[name].recipe, missing[name].path)
+                    shown[name] = _small(outcome)
     except KeyboardInterrupt:
         interrupted = True
-    png.save(sheet(pictures, layout), recipe, path)
-    return Grid(path, tuple(done), len(cells) - len(missing), tuple(diverged), interrupted)
+    found = iter([shown.get(cell.name) for cell in cells])
+    png.save(sheet([[next(found) for _ in histories] for _ in momenta], layout), recipe, path)
+    done = tuple(cell for cell in cells if isinstance(shown.get(cell.name), Image.Image))
+    told = tuple(diverged[cell.name] for cell in cells if cell.name in diverged)
+    return Grid(path, done, resumed, told, interrupted)
+
+
+def _small(picture: Image.Image) -> Image.Image:
+    return picture.resize((_SIZE, _SIZE), Image.Resampling.LANCZOS)
 
 
 def _place(recipe: Recipe, out: Path, suffix: str) -> tuple[Path, list[Cell]]:
@@ -117,28 +140,12 @@ def _cells(recipe: Recipe, folder: Path) -> list[Cell]:
         Cell(
             Recipe(recipe.job.with_options(momentum=momentum, momentum_hist=history)),
             folder / f"momentum-{momentum}-history-{history}.png",
-            row,
-            column,
         )
-        for row, momentum in enumerate(momenta)
-        for column, history in enumerate(histories)
+        for momentum in momenta
+        for history in histories
     ]
 
 
 def _is_free(path: Path, recipe: Recipe) -> bool:
     """Whether nothing is lost where the file of this recipe is written to this path."""
-    if not path.exists():
-        return True
-    try:
-        return png.read_texts(path) == png.texts(recipe)
-    except ConfigError:
-        return False
-
-
-def _read(path: Path) -> Image.Image | None:
-    """The picture of a finished cell; None if it is damaged."""
-    try:
-        with opened(path, GRID, ("PNG",)) as image:
-            return image.convert("RGB")
-    except ConfigError:
-        return None
+    return not path.exists() or kept.is_of(path, recipe)

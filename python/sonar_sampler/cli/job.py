@@ -27,7 +27,9 @@ MOST_CHARACTERS = 4000
 
 @dataclass(frozen=True)
 class Job:
-    """Everything that decides what a picture looks like. `config.seed` is the picture's seed; `model` None is the embedded.
+    """Everything that decides what a picture looks like. `config.seed` is the picture's seed.
+
+    `model` is the pipeline that makes it; None is the embedded model.
 
     Raises ConfigError when it is made with a value that is not allowed: it may come from a file.
     """
@@ -64,10 +66,9 @@ class Job:
         """Refuses what a pipeline, which steps by itself, cannot be asked for."""
         if self.custom is not None:
             raise ConfigError(
-                f"sampler = {self.custom.name!r}: a sampler of your own runs on the embedded model only; leave out --model"
+                f"sampler = {self.custom.name!r}: a sampler of your own runs with the embedded model alone; leave out "
+                "--model"
             )
-        if self.reference is not None:
-            raise ConfigError("reference: is not there for --model; leave one of them out")
 
     def with_options(self, **options: Any) -> Job:
         """The same job with other options of the sampler."""

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 
-from sonar_sampler import __version__
+from sonar_sampler import ConfigError, NumericError, __version__
 from sonar_sampler.cli import png
 from sonar_sampler.cli.contact import contact_sheet
 from sonar_sampler.cli.failures import FAILED, INTERRUPTED, Group
@@ -24,9 +24,12 @@ from sonar_sampler.cli.options import (
     unknown_words,
 )
 from sonar_sampler.cli.pipeline import Model
+from sonar_sampler.cli.pool import pictures
 from sonar_sampler.cli.recipe import CONTACT, GRID, SEARCHED, Recipe
 from sonar_sampler.cli.report import Report
+from sonar_sampler.cli.seeds import run_seeds
 from sonar_sampler.cli.show import show as shown
+from sonar_sampler.cli.workers import Workers, worker_options
 from sonar_sampler.search_list import parse_search_list
 
 
@@ -61,21 +64,26 @@ def main() -> None:
 @sampler_options()
 @model_options
 @click.option("-c", "--count", default=1, show_default=True, type=click.IntRange(1, 10_000), help="How many pictures.")
+@worker_options
 @output_options
-def txt2img(count: int, out: Path, report: Report, **given: Any) -> None:
+def txt2img(count: int, workers: Workers, out: Path, report: Report, **given: Any) -> None:
     """Make pictures of PROMPT, each with its parameters in the PNG.
 
-    Picture k uses seed + k. Ctrl-C keeps the pictures that are done.
+    Picture k uses seed + k. Ctrl-C keeps the pictures that are done; the same command with the same seed and count
+    makes the rest.
     """
     job = _job(report, given)
     try_folder(out)
-    first = int(job.config.seed)  # type: ignore[arg-type]
-    with report.progress("txt2img", count, job.steps) as step:
-        for seed in range(first, first + count):
-            recipe = Recipe(job.with_options(seed=seed))
-            path = free_path(out, job.prompt, str(seed))
-            png.save(recipe.job.run(step), recipe, path)
-            report.made(path, recipe)
+    try:
+        with workers.started(report) as (executor, at_once):
+            search = run_seeds(job, count, out, report, executor=executor, at_once=at_once)
+    except KeyboardInterrupt:
+        if count > 1:
+            _interrupted(job, report)
+        raise
+    _resumed(search.resumed, report)
+    if search.diverged:
+        raise NumericError(f"{len(search.diverged)} pictures could not be made; the first: {search.diverged[0]}")
 
 
 @main.command(short_help="Try several momenta: one annotated sheet.")
@@ -84,8 +92,9 @@ def txt2img(count: int, out: Path, report: Report, **given: Any) -> None:
 @click.option("--momentum-hist", default="0.5:0.9", show_default=True, metavar="LIST", help="Columns: a search list.")
 @sampler_options(*SEARCHED)
 @model_options
+@worker_options
 @output_options
-def grid(momentum: str, momentum_hist: str, out: Path, report: Report, **given: Any) -> None:
+def grid(momentum: str, momentum_hist: str, workers: Workers, out: Path, report: Report, **given: Any) -> None:
     """Try several momenta on PROMPT: one annotated sheet, one row a momentum, one column a history.
 
     \b
@@ -97,16 +106,18 @@ def grid(momentum: str, momentum_hist: str, out: Path, report: Report, **given: 
     and several of them with commas between.
 
     Ctrl-C keeps the pictures that are done and writes the sheet with the rest left grey; the same command with the
-    same seed makes the rest.
+    same seed makes the rest. With --workers or --dask the pictures are the same, bit for bit; a worker that ends in
+    the middle of one is replaced.
     """  # noqa: D301 - click's mark for lines that are not wrapped
     lists = zip(SEARCHED, (momentum, momentum_hist), strict=True)
     searched = {name: parse_search_list(text, name) for name, text in lists}
-    _make_grid(Recipe(_job(report, given), GRID, searched), out, report)
+    _make_grid(Recipe(_job(report, given), GRID, searched), workers, out, report)
 
 
 @main.command(short_help="Show a run step by step: a contact sheet.")
 @picture_options
 @sampler_options()
+@model_options
 @output_options
 def steps(out: Path, report: Report, **given: Any) -> None:
     """Show a run of PROMPT step by step: a contact sheet of what the model sees and what the momentum does.
@@ -131,8 +142,16 @@ def steps(out: Path, report: Report, **given: Any) -> None:
     "with.",
 )
 @model_options
+@worker_options
 @output_options
-def again(image: Path, allow_sampler_file: Path | None, model: Model | None, out: Path, report: Report) -> None:
+def again(
+    image: Path,
+    allow_sampler_file: Path | None,
+    model: Model | None,
+    workers: Workers,
+    out: Path,
+    report: Report,
+) -> None:
     """Make IMAGE again, a picture or a sheet, from the parameters in its PNG.
 
     The result is the same bit for bit with the same version of Sonar on the same kind of processor.
@@ -141,13 +160,17 @@ def again(image: Path, allow_sampler_file: Path | None, model: Model | None, out
     if version != f"Sonar {__version__}":
         report.note(f"the picture was made by {version}, this is Sonar {__version__}: the result may differ slightly")
     if recipe.sheet == GRID:
-        _make_grid(recipe, out, report, "again")
+        _make_grid(recipe, workers, out, report, "again")
     elif recipe.sheet == CONTACT:
+        if workers != Workers():
+            raise ConfigError("--workers and --dask: a sheet of one run's steps is made here; leave them out")
         _make_steps(recipe, out, report, "again")
     else:
         try_folder(out)
-        with report.progress("again", 1, recipe.job.steps) as step:
-            picture = recipe.job.run(step)
+        with workers.started(report) as (executor, at_once):
+            ((_, picture),) = pictures("again", {str(image): recipe.job}, report, executor, at_once)
+        if isinstance(picture, NumericError):
+            raise picture
         path = free_path(out, recipe.job.prompt, str(recipe.job.config.seed), "again")
         png.save(picture, recipe, path)
         report.made(path, recipe)
@@ -172,28 +195,36 @@ def _job(report: Report, given: dict[str, Any]) -> Job:
     return job
 
 
-def _make_grid(recipe: Recipe, out: Path, report: Report, suffix: str = "") -> None:
+def _make_grid(recipe: Recipe, workers: Workers, out: Path, report: Report, suffix: str = "") -> None:
     try_folder(out)
-    made = run_grid(recipe, out, report, suffix)
-    pictures = [
+    with workers.started(report) as (executor, at_once):
+        made = run_grid(recipe, out, report, suffix, executor=executor, at_once=at_once)
+    cells = [
         {"path": str(cell.path), **{name: getattr(cell.recipe.job.config, name) for name in SEARCHED}}
         for cell in made.done
     ]
-    report.made(made.path, recipe, complete=not made.interrupted and not made.diverged, pictures=pictures)
-    if made.resumed:
-        report.note(f"{made.resumed} of the pictures were there already")
+    report.made(made.path, recipe, complete=not made.interrupted and not made.diverged, pictures=cells)
+    _resumed(made.resumed, report)
     if made.interrupted:
-        seed = recipe.job.config.seed
-        report.note(f"interrupted; the same command with --seed {seed} makes the pictures that are missing")
-        raise SystemExit(INTERRUPTED)
+        _interrupted(recipe.job, report)
     if made.diverged:
         report.note(f"{len(made.diverged)} pictures could not be made; the first: {made.diverged[0]}")
         raise SystemExit(FAILED)
 
 
+def _resumed(count: int, report: Report) -> None:
+    if count:
+        report.note(f"{count} of the pictures were there already")
+
+
+def _interrupted(job: Job, report: Report) -> NoReturn:
+    report.note(f"interrupted; the same command with --seed {job.config.seed} makes the pictures that are missing")
+    raise SystemExit(INTERRUPTED)
+
+
 def _make_steps(recipe: Recipe, out: Path, report: Report, suffix: str = "") -> None:
     try_folder(out)
-    with report.progress(CONTACT, 1, recipe.job.steps) as step:
+    with report.progress(CONTACT, recipe.job.steps, "steps") as step:
         sheet = contact_sheet(recipe.job, step)
     path = free_path(out, CONTACT, recipe.job.prompt, str(recipe.job.config.seed), suffix)
     png.save(sheet, recipe, path)

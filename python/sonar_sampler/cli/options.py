@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,7 +15,8 @@ from sonar_sampler import ConfigError, SonarConfig, registry
 from sonar_sampler.cli import custom
 from sonar_sampler.cli.job import CFG_SCALE, STEPS, Job
 from sonar_sampler.cli.mask import open_mask
-from sonar_sampler.cli.pipeline import DEVICES, DTYPES, Model
+from sonar_sampler.cli.pipeline import Model
+from sonar_sampler.cli.pipeline_files import DEVICES, DTYPES, QUIET
 from sonar_sampler.cli.reference import open_reference
 from sonar_sampler.cli.report import Report
 from sonar_sampler.cli.values import is_position, read_option, visible_knobs, write_option
@@ -91,7 +93,8 @@ def picture_options(command: Command) -> Command:
                 default="karras",
                 show_default=True,
                 type=click.Choice(SCHEDULES),
-                help="How the noise levels are spread over the steps.",
+                help="How the noise levels are spread over the steps; linear is a pipeline's own spacing, and "
+                "flow-matching ones have theirs always.",
             ),
             click.option(
                 "--seed",
@@ -113,7 +116,7 @@ def picture_options(command: Command) -> Command:
         ]
     ):
         command = option(command)
-    command.__doc__ = (command.__doc__ or "") + f"\n\n    Words that the model knows: {words}.\n"
+    command.__doc__ = (command.__doc__ or "") + f"\n\n    Words that the built-in model knows: {words}.\n"
     return command
 
 
@@ -124,11 +127,11 @@ def model_options(command: Command) -> Command:
         "--model",
         "source",
         metavar="PATH_OR_ID",
-        help="A pipeline of diffusers in place of the embedded model: a folder, a .safetensors file or a hub's id. Needs "
-        'pip install "sonar-sampler[diffusers]".',
+        help="A pipeline of diffusers in place of the built-in model: a folder, a .safetensors file or a hub's id. "
+        'Needs pip install "sonar-sampler[diffusers]".',
     )
-    @click.option("--width", type=int, help="Pixels, with --model. [default: the pipeline's own]")
-    @click.option("--height", type=int, help="Pixels, with --model. [default: the pipeline's own]")
+    @click.option("--width", type=int, help="Pixels, with --model; give both. [default: the pipeline's own]")
+    @click.option("--height", type=int, help="Pixels, with --model.")
     @click.option(
         "--device", default="auto", show_default=True, type=click.Choice(DEVICES), help="Where --model is run."
     )
@@ -166,6 +169,8 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes: only paths and errors.")
     @functools.wraps(command)
     def reporting(*args: Any, as_json: bool, quiet: bool, **options: Any) -> Any:
+        if quiet:
+            os.environ[QUIET] = "1"
         return command(*args, report=Report(as_json=as_json, quiet=quiet), **options)
 
     return reporting

@@ -1,39 +1,41 @@
-"""A pipeline of diffusers in place of the embedded model: which one it is, and how it is loaded and run."""
+"""A pipeline of diffusers in place of the embedded model: which one it is, and how it makes a picture.
+
+The pipeline runs with Sonar's scheduler as its own, and not Sonar's loop with the pipeline's parts: so that every
+pipeline that makes pictures of a text works, also one that comes tomorrow.
+"""
 
 from __future__ import annotations
 
-import functools
-import hashlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from PIL import Image
+import numpy as np
+from PIL import Image, ImageOps
 
-from sonar_sampler import ConfigError, SonarConfig, SonarError
+from sonar_sampler import ConfigError, SonarConfig
+from sonar_sampler.cli import pipeline_files
+from sonar_sampler.cli.pipeline_files import DEVICES, DTYPES, PipelineError
 
-DEVICES = ("auto", "cuda", "mps", "cpu")
-DTYPES = ("auto", "float32", "float16", "bfloat16")
-MOST_PIXELS = 4096
-"""A side of a picture."""
+if TYPE_CHECKING:
+    from sonar_sampler.cli.job import Job
+
+LARGEST_SIDE = 4096
+"""Of a picture, in pixels."""
 
 _MULTIPLE = 8
 _SCHEDULES = ("karras", "exponential")
 
 
-class PipelineError(SonarError):
-    """A pipeline cannot be loaded or run; the message says what to do."""
-
-
 @dataclass(frozen=True)
 class Model:
-    """Which pipeline makes a picture. It is small: the pipeline itself is loaded by `load`, once in a process.
+    """Which pipeline makes a picture. It is small: the pipeline itself is loaded once in a process.
 
     Attributes:
         source: a folder, a `.safetensors` file, or a hub's id OWNER/NAME. It is never written into a picture.
-        width, height: of the picture in pixels; None is the pipeline's own.
+        width, height: of the picture in pixels; None, both, is the pipeline's own size.
         device, dtype: of `DEVICES` and `DTYPES`.
 
     Raises:
@@ -49,8 +51,12 @@ class Model:
     def __post_init__(self) -> None:
         for name in ("width", "height"):
             side = getattr(self, name)
-            if side is not None and (side % _MULTIPLE or not _MULTIPLE <= side <= MOST_PIXELS):
-                raise ConfigError(f"{name} = {side}: must be a multiple of {_MULTIPLE}, at most {MOST_PIXELS}")
+            if side is not None and (side % _MULTIPLE or not _MULTIPLE <= side <= LARGEST_SIDE):
+                raise ConfigError(
+                    f"{name} = {side}: must be a multiple of {_MULTIPLE} from {_MULTIPLE} to {LARGEST_SIDE}"
+                )
+        if (self.width is None) != (self.height is None):
+            raise ConfigError(f"width = {self.width}, height = {self.height}: give both or none")
         for name, allowed in (("device", DEVICES), ("dtype", DTYPES)):
             if getattr(self, name) not in allowed:
                 raise ConfigError(f"{name} = {getattr(self, name)!r}: must be one of {', '.join(allowed)}")
@@ -62,156 +68,118 @@ class Model:
 
     @property
     def digest(self) -> str:
-        """SHA-256 of the names and contents of a local model's files, or of a hub's id and commit."""
-        return _digest(self.source)
+        """SHA-256 of a local model's weights and settings, or of a hub's id and commit, for which it is loaded."""
+        if not Path(self.source).exists():
+            pipeline_files.load(self.source, self.device, self.dtype)
+        return pipeline_files.digest(self.source)
 
     def run(
         self,
-        job: Any,
+        job: Job,
         progress: Callable[[dict[str, Any]], object],
-        watch: Callable[[Any, Any], object] | None = None,
+        told: Callable[..., object] | None = None,
     ) -> Image.Image:
-        """The picture of a job.
+        """The picture of a job, of which this is the model.
 
         Args:
-            job: the `Job`, whose model this is.
+            job: what to make.
             progress: called after each step.
-            watch: called as `watch(pipeline, latent)` after each step.
+            told: of each step, as the scheduler's `tell_steps` has it.
 
         Raises:
             ConfigError: an option does not fit the pipeline.
-            PipelineError: there is not enough memory, or the pipeline answers no picture.
+            PipelineError: there is not enough memory.
         """
-        import torch
+        pipe = pipeline_files.load(self.source, self.device, self.dtype)
+        import torch  # which is not installed everywhere; `load` says so
 
-        pipe = load(self.source, self.device, self.dtype)
-        pipe.scheduler = _scheduler(pipe, job.config, job.schedule)
-        generator = torch.Generator().manual_seed(int(job.config.seed))
-        given: dict[str, Any] = {"prompt": job.prompt, "num_inference_steps": job.steps, "generator": generator}
         taken = inspect.signature(type(pipe).__call__).parameters
+        if job.negative_prompt and "negative_prompt" not in taken:
+            raise ConfigError(f"negative-prompt = {job.negative_prompt!r}: {type(pipe).__name__} takes none")
+        pipe.scheduler = _scheduler(pipe, job.config, job.schedule)
+        pipe.scheduler.tell_steps(told)
         optional = {
-            "negative_prompt": job.negative_prompt,
+            # Not an empty one: some pipelines have zeros in the place of none.
+            "negative_prompt": job.negative_prompt or None,
             "guidance_scale": job.cfg_scale,
             "width": self.width,
             "height": self.height,
         }
-        given |= {name: value for name, value in optional.items() if name in taken and value is not None}
-        if job.negative_prompt and "negative_prompt" not in taken:
-            raise ConfigError(f"negative_prompt = {job.negative_prompt!r}: {type(pipe).__name__} takes none")
 
-        def stepped(_pipe: Any, _step: int, _timestep: Any, kept: dict[str, Any]) -> dict[str, Any]:
+        def stepped(_pipe: Any, _step: int, _timestep: Any, _kept: dict[str, Any]) -> dict[str, Any]:
             progress({})
-            if watch is not None:
-                watch(pipe, kept["latents"])
             return {}
 
         try:
-            images = pipe(**given, callback_on_step_end=stepped).images
+            if job.reference is not None:
+                self._refer(pipe, job.reference, job.reference_mask)
+            made = pipe(
+                prompt=job.prompt,
+                num_inference_steps=job.steps,
+                generator=torch.Generator().manual_seed(int(job.config.seed)),  # type: ignore[arg-type]
+                callback_on_step_end=stepped,
+                **{name: value for name, value in optional.items() if name in taken and value is not None},
+            )
         except torch.OutOfMemoryError:
             raise PipelineError(
                 f"device = {self.device!r}: there is not enough memory; try a smaller --width and --height"
             ) from None
+        images = getattr(made, "images", None)
+        if not images:
+            raise ConfigError(f"model = {self.source!r}: {type(pipe).__name__} makes no pictures")
         picture: Image.Image = images[0].convert("RGB")
         return picture
 
-
-@functools.cache
-def load(source: str, device: str, dtype: str) -> Any:
-    """The pipeline, with safetensors only and no code of the model's own.
-
-    Raises:
-        ConfigError: there is no such pipeline, or no such device.
-        PipelineError: torch or diffusers is missing, or the hub cannot be reached.
-    """
-    try:
-        import diffusers
+    def decode(self, latent: Any) -> Image.Image:
+        """The picture of one latent (1, channel, height, width), a numpy array."""
+        pipe = pipeline_files.load(self.source, self.device, self.dtype)
         import torch
-        import transformers  # noqa: F401 - pipelines load their text encoders with it
-    except ImportError as error:
-        raise PipelineError(
-            f'model = {source!r}: needs {error.name}; install it with pip install "sonar-sampler[diffusers]"'
-        ) from None
-    device = _device(device)
-    kind = {"auto": "float16" if device == "cuda" else "float32"}.get(dtype, dtype)
-    path = Path(source)
-    options = {"torch_dtype": getattr(torch, kind), "use_safetensors": True}
-    try:
-        if path.is_file():
-            if path.suffix != ".safetensors":
-                raise ConfigError(f"model = {source!r}: must be a .safetensors file, a folder or a hub's id")
-            pipe = _single_file(diffusers, path, options)
-        else:
-            if path.is_dir() and not (path / "model_index.json").is_file():
-                raise ConfigError(f"model = {source!r}: is no folder of a pipeline: it has no model_index.json")
-            pipe = diffusers.DiffusionPipeline.from_pretrained(source, **options, trust_remote_code=False)
-        pipe = pipe.to(device)
-    except ConfigError:
-        raise
-    except torch.OutOfMemoryError:
-        raise PipelineError(f"device = {device!r}: there is not enough memory for the model") from None
-    except Exception as error:  # diffusers, its hub and safetensors raise errors of a dozen kinds
-        if path.exists():
-            raise ConfigError(f"model = {source!r}: cannot be loaded ({error}); only safetensors are") from error
-        raise PipelineError(
-            f"model = {source!r}: there is no such file or folder, and no hub gave it ({error})"
-        ) from error
-    pipe.set_progress_bar_config(disable=True)
-    return pipe
 
+        vae = pipe.vae
+        shift, scale = getattr(vae.config, "shift_factor", None) or 0.0, vae.config.scaling_factor
+        with torch.no_grad():
+            image = vae.decode((torch.from_numpy(latent) / scale + shift).to(vae.device, vae.dtype)).sample
+        picture: Image.Image = pipe.image_processor.postprocess(image, output_type="pil")[0]
+        return picture
 
-def _single_file(diffusers: Any, path: Path, options: dict[str, Any]) -> Any:
-    from diffusers.loaders.single_file_utils import infer_diffusers_model_type, load_single_file_checkpoint
+    def _refer(self, pipe: Any, reference: Image.Image, mask: Image.Image | None) -> None:
+        """Gives the scheduler the reference as a latent, and the mask in its cells."""
+        import torch
 
-    kind = infer_diffusers_model_type(load_single_file_checkpoint(str(path)))
-    names = {"xl": "StableDiffusionXLPipeline", "sd3": "StableDiffusion3Pipeline", "flux": "FluxPipeline"}
-    name = next((names[start] for start in names if kind.startswith(start)), "StableDiffusionPipeline")
-    return getattr(diffusers, name).from_single_file(str(path), **options)
+        from sonar_sampler.hosts.diffusers import encode_reference
 
+        width, height = self._size(pipe)
+        fitted = ImageOps.fit(reference, (width, height), Image.Resampling.LANCZOS)
+        latent = encode_reference(pipe, fitted, width=width, height=height)
+        weights = None
+        if mask is not None:
+            if latent.ndim != 4:
+                raise ConfigError(f"reference-mask: {type(pipe).__name__} packs its latents, which takes no mask here")
+            cells = ImageOps.fit(mask, (latent.shape[-1], latent.shape[-2]), Image.Resampling.BOX)
+            weights = torch.from_numpy(np.asarray(cells, dtype=np.float32) / 255)[None, None].to(latent)
+        pipe.scheduler.set_reference(latent, weights)
 
-def _device(name: str) -> str:
-    import torch
-
-    there = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available(), "cpu": True}
-    if name == "auto":
-        return next(device for device, found in there.items() if found)
-    if not there[name]:
-        raise ConfigError(f"device = {name!r}: is not there; use {', '.join(each for each in there if there[each])}")
-    return name
+    def _size(self, pipe: Any) -> tuple[int, int]:
+        if self.width is not None and self.height is not None:
+            return self.width, self.height
+        try:
+            side = int(pipe.default_sample_size * pipe.vae_scale_factor)
+        except (AttributeError, TypeError):
+            raise ConfigError(
+                "reference: give --width and --height, too; the pipeline has no size of its own"
+            ) from None
+        return side, side
 
 
 def _scheduler(pipe: Any, config: SonarConfig, schedule: str) -> Any:
+    """Sonar's scheduler for a pipeline and the options of a run."""
     from sonar_sampler.hosts.diffusers import SonarFlowScheduler, SonarScheduler
     from sonar_sampler.hosts.diffusers.options import OPTIONS, is_flow
 
-    options = {name: getattr(config, name) for name in OPTIONS}
-    old = dict(pipe.scheduler.config)
     # Loaded once, run with many options: those of the run before are not the model's.
-    old = {name: value for name, value in old.items() if name not in OPTIONS}
-    spacing = {f"use_{name}_sigmas": name == schedule for name in _SCHEDULES}
-    if is_flow(old):
-        return SonarFlowScheduler.from_config(old, **spacing, **options)
-    return SonarScheduler.from_config(old, **spacing, **options)
-
-
-@functools.cache
-def _digest(source: str) -> str:
-    path = Path(source)
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.is_file())
-    found = hashlib.sha256()
-    if not path.exists():
-        found.update(f"{source} {_commit(source)}".encode())
-    for file in files:
-        # Its name in the model, so that a folder that moved stays the same model.
-        found.update(str(file.relative_to(path) if path.is_dir() else file.name).encode() + b"\0")
-        with file.open("rb") as content:
-            while block := content.read(1 << 20):
-                found.update(block)
-    return found.hexdigest()
-
-
-def _commit(source: str) -> str:
-    """The commit of a hub's model that was loaded."""
-    from huggingface_hub import try_to_load_from_cache
-
-    index = try_to_load_from_cache(source, "model_index.json")
-    return Path(index).parent.name if isinstance(index, str) else ""
+    own = {name: value for name, value in pipe.scheduler.config.items() if name not in OPTIONS}
+    options = {name: getattr(config, name) for name in OPTIONS}
+    if is_flow(own):
+        # Its schedule is a part of the model: it was trained with that shift.
+        return SonarFlowScheduler.from_config(own, **options)
+    return SonarScheduler.from_config(own, **{f"use_{name}_sigmas": name == schedule for name in _SCHEDULES}, **options)

@@ -71,8 +71,8 @@ class Report:
         self._bar.start()
 
     @contextmanager
-    def progress(self, what: str, pictures: int, steps: int) -> Iterator[Callable[[dict[str, Any]], object]]:
-        """A bar over all steps of some pictures; yields a callback for `Job.run`."""
+    def progress(self, what: str, total: int, unit: str) -> Iterator[Callable[[dict[str, Any]], object]]:
+        """A bar over so many steps, or pictures; yields a callback that goes one on, also for `Job.run`."""
         console = Console(stderr=True)
         if self._quiet or not console.is_terminal:
             yield lambda _: None
@@ -81,13 +81,13 @@ class Report:
             TextColumn(what),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn("steps"),
+            TextColumn(unit),
             TimeRemainingColumn(),
         )
         self._bar = Progress(*columns, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
         try:
             with self._bar as bar:
-                task = bar.add_task(what, total=pictures * steps)
+                task = bar.add_task(what, total=total)
                 yield lambda _: bar.advance(task)
         finally:
             self._bar = None

@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps
 
-from modules import devices, images, infotext_utils, rng, scripts, sd_samplers, shared, tiny_model
+from modules import devices, images, infotext_utils, prompt_parser, rng, scripts, sd_samplers, shared, tiny_model
 from modules.shared import opts, state
 
 
@@ -50,7 +50,7 @@ class StableDiffusionProcessing:
         self.comments[text] = 1
 
     def setup_conds(self):
-        self.c = shared.sd_model.get_learned_conditioning(self.prompts)
+        self.c = prompt_parser.get_multicond_learned_conditioning(shared.sd_model, self.prompts, self.steps)
         self.uc = shared.sd_model.get_learned_conditioning(self.negative_prompts)
 
     def init(self):

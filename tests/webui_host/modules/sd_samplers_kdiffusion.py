@@ -7,7 +7,7 @@ import k_diffusion.external
 import k_diffusion.sampling
 import torch
 
-from modules import devices, script_callbacks, sd_samplers_common, shared
+from modules import devices, prompt_parser, script_callbacks, sd_samplers_common, shared
 from modules.shared import opts, state
 
 _euler = ["s_churn", "s_tmin", "s_tmax", "s_noise"]
@@ -41,15 +41,26 @@ class CFGDenoiserKDiffusion(torch.nn.Module):
             raise sd_samplers_common.InterruptedException
         if sd_samplers_common.apply_refiner(self):
             cond, uncond = self.p.c, self.p.uc
-        both = {"c_crossattn": [torch.cat([cond, uncond])], "c_concat": [image_cond]}
-        with_prompt, without = self.inner_model(torch.cat([x, x]), torch.cat([sigma, sigma]), cond=both).chunk(2)
-        denoised = without + (with_prompt - without) * cond_scale
+        conds_list, tensor = prompt_parser.reconstruct_multicond_batch(cond, self.step)
+        images = [image for image, prompts in enumerate(conds_list) for _ in prompts] + list(range(len(x)))
+        out = self.inner_model(x[images], sigma[images], cond=self.of_model(tensor, uncond, image_cond))
+        without, denoised = out[-len(x) :], out[-len(x) :].clone()
+        for image, prompts in enumerate(conds_list):
+            for place, weight in prompts:
+                denoised[image] += (out[place] - without[image]) * (weight * cond_scale)
+        with_prompt = out[[prompts[0][0] for prompts in conds_list]]
         if self.mask is not None:
             denoised = self.p.blended(denoised, sigma)
         self.sampler.last_latent = with_prompt
         script_callbacks.cfg_after_cfg_callback(SimpleNamespace(x=denoised, sampling_step=state.sampling_step))
         self.step += 1
         return denoised
+
+    @staticmethod
+    def of_model(cond, uncond, image_cond):
+        if isinstance(cond, dict):
+            return {**{key: torch.cat([cond[key], uncond[key]]) for key in cond}, "c_concat": [image_cond]}
+        return {"c_crossattn": [torch.cat([cond, uncond])], "c_concat": [image_cond]}
 
 
 class KDiffusionSampler(sd_samplers_common.Sampler):

@@ -89,7 +89,8 @@ class State:
     """The running job."""
 
     def begin(self):
-        self.job_no, self.job_count, self.sampling_step, self.interrupted = 0, -1, 0, False
+        self.job_no, self.job_count, self.sampling_step = 0, -1, 0
+        self.interrupted, self.skipped, self.textinfo = False, False, None
 
     def nextjob(self):
         self.job_no += 1

@@ -7,6 +7,7 @@ real one does.
 """
 
 import zlib
+from types import SimpleNamespace
 
 import torch
 
@@ -29,6 +30,7 @@ class TinyModel(torch.nn.Module):
     def __init__(self, name="tiny", latent_channels=4):
         super().__init__()
         self.name, self.tint, self.latent_channels, self.calls = name, _TINTS[name], latent_channels, 0
+        self.model = SimpleNamespace(conditioning_key="crossattn")
         self.mix = torch.tensor(_MIX * (latent_channels // 4))
         self.unmix = torch.linalg.pinv(self.mix)
         betas = torch.linspace(0.00085**0.5, 0.012**0.5, 1000, dtype=torch.float64) ** 2

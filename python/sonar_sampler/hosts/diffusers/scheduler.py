@@ -55,10 +55,16 @@ class SonarScheduler(Stepping, EulerDiscreteScheduler, SchedulerMixin, ConfigMix
             raise ConfigError("the config is that of a flow-matching model: use SonarFlowScheduler.from_config")
         return super().from_config(config, return_unused_kwargs, **options)
 
-    def set_timesteps(self, *args: Any, **kwargs: Any) -> None:
+    def set_timesteps(
+        self,
+        num_inference_steps: int | None = None,
+        device: str | torch.device | None = None,
+        timesteps: list[int] | None = None,
+        sigmas: list[float] | None = None,
+    ) -> None:
         """Sets the noise levels, as `EulerDiscreteScheduler`; a new run begins."""
         self._run = None
-        super().set_timesteps(*args, **kwargs)
+        super().set_timesteps(num_inference_steps, device, timesteps, sigmas)
 
     def scale_noise(self, sample: Tensor, timestep: Tensor, noise: Tensor) -> Tensor:
         """`add_noise` under the name and with the order of arguments that flow pipelines use."""

@@ -8,11 +8,15 @@ its sampling functions, a panel and their options.
 | `options` | every option once: label, default, kind, check |
 | `settings` | the Settings page: defaults and the form of the script |
 | `panel` | the controls |
+| `drawable` | a picture that can be drawn on |
 | `look` | what the panel shows for the values of its controls |
+| `looking` | what makes the page look again |
 | `script` | the script's hooks |
 | `job` | the options of one job, frozen |
 | `sampler` | the samplers in the host's lists |
 | `sampling` | the sampling functions |
+| `conditioned` | the host's model with the prompt's condition as an argument |
+| `losses` | what became of the losses of gradients |
 | `reference` | reference images |
 | `upscale` | enlarging finished images |
 | `grid` | grid search |

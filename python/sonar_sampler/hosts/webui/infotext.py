@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sonar_sampler.errors import ConfigError
-from sonar_sampler.hosts.webui import reference
+from sonar_sampler.hosts.webui import losses, reference
 from sonar_sampler.hosts.webui.job import Job
 from sonar_sampler.hosts.webui.options import (
     AS_SELECTED,
@@ -84,6 +84,9 @@ def _settings(p: Any, job: Job) -> dict[str, Any]:
         sized = job.upscale.width or job.upscale.height
         deciding = ("upscale_width", "upscale_height") if sized else ("upscale_ratio",)
         written |= {key(name): values[name] for name in deciding}
+    if job.gradients is not None:
+        written |= {key(name): values[name] for name in _gradients(values)}
+        written |= {f"{_PREFIX}{name}": found for name, found in losses.texts(p).items()}
     replaced = getattr(p, "sonar_replaced", None)
     if replaced:
         written[_REPLACED] = replaced
@@ -99,6 +102,12 @@ def _momentum(mode: str) -> list[str]:
 def _reference(values: Mapping[str, Any]) -> list[str]:
     """The core's options of the reference that mean something."""
     return [name for name in of_group("reference") if name in CORE and is_used(OPTIONS[name].knob, values)]
+
+
+def _gradients(values: Mapping[str, Any]) -> list[str]:
+    """The options of the gradients that mean something: those of what has iterations, and the rule."""
+    idle = [name.removesuffix("iter") for name in of_group("gradients") if name.endswith("iter") and not values[name]]
+    return [name for name in of_group("gradients") if not name.startswith(tuple(idle))]
 
 
 def _text(name: str, value: Any) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 from PIL import Image
 
 from sonar_sampler.errors import ConfigError
+from sonar_sampler.gradients import Gradients
 from sonar_sampler.hosts.webui import reference, settings
 from sonar_sampler.hosts.webui.options import (
     AS_SELECTED,
@@ -18,6 +19,7 @@ from sonar_sampler.hosts.webui.options import (
     REF_IMAGE,
     REF_OFF,
     check,
+    of_group,
     preset_values,
 )
 from sonar_sampler.hosts.webui.upscale import Upscale
@@ -36,6 +38,7 @@ class Job:
         ref_source: where the reference comes from.
         ref_image: the reference, if it is an image of its own.
         ref_mask: where the reference counts, if not everywhere.
+        gradients: what is optimised by the model's gradients; None: nothing.
         hires: whether the hires pass has momentum and reference too.
         upscale: what is done with finished images, if anything.
     """
@@ -46,13 +49,14 @@ class Job:
     ref_source: str
     ref_image: Image.Image | None
     ref_mask: Image.Image | None
+    gradients: Gradients | None
     hires: bool
     upscale: Upscale | None
 
     def plain(self) -> Job:
-        """The same without momentum and reference."""
+        """The same without momentum, reference and gradients."""
         config = replace(self.config, momentum=1.0, momentum_mode="classic")  # which every solver takes
-        return replace(self, config=config, ref_source=REF_OFF, ref_image=None)
+        return replace(self, config=config, ref_source=REF_OFF, ref_image=None, gradients=None)
 
     def of_sampler(self, name: str | None) -> Job:
         """The same with the options that a sampler adds, by its name in the webui."""
@@ -75,7 +79,7 @@ def read(given: Mapping[str, Any], shown: Mapping[str, Any] | None = None, page_
     """
     if "preset" in given:
         given = {**preset_values(check("preset", given["preset"])), **given}
-    checked = {name: check(name, value) for name, value in {**(shown or {}), **given}.items()}
+    checked = {name: check(name, value) for name, value in reference.drawn({**(shown or {}), **given}).items()}
     values = {name: checked[name] if name in checked else settings.checked(name) for name in OPTIONS}
     name = page_sampler if values["sampler"] == AS_SELECTED else sampler_name(values["sampler"])
     values = acting(values, name, given)
@@ -85,13 +89,15 @@ def read(given: Mapping[str, Any], shown: Mapping[str, Any] | None = None, page_
         values["ref_source"] = REF_IMAGE
     if values["ref_source"] == REF_IMAGE and values["ref_image"] is None:
         raise ConfigError(f"ref_image = None: Reference is {REF_IMAGE}, so give an image, or set it to {REF_OFF}")
+    config = _config(values, checked)
     return Job(
         values=values,
-        config=_config(values, checked),
+        config=config,
         sampler=None if values["sampler"] == AS_SELECTED else sampler_name(values["sampler"]),
         ref_source=values["ref_source"],
         ref_image=values["ref_image"] if values["ref_source"] == REF_IMAGE else None,
         ref_mask=values["ref_mask"],
+        gradients=_gradients(values, checked, config),
         hires=values["hires"],
         upscale=_upscale(values) if values["upscale"] else None,
     )
@@ -125,8 +131,25 @@ def _config(values: Mapping[str, Any], given: Mapping[str, Any]) -> SonarConfig:
     try:
         return SonarConfig(**{name: values[name] for name in CORE})
     except ConfigError as error:
-        name = str(error).partition(" = ")[0]
-        raise settings.blamed(error) if name in OPTIONS and name not in given else error from None
+        raise _blamed(error, given) from None
+
+
+def _gradients(values: Mapping[str, Any], given: Mapping[str, Any], config: SonarConfig) -> Gradients | None:
+    options = {name: values[name] for name in of_group("gradients")}
+    whole = {name: int(value) for name, value in options.items() if OPTIONS[name].knob.kind == "whole"}
+    try:
+        gradients = Gradients(**{**options, **whole})
+        if values["ref_source"] != REF_OFF:
+            gradients.check(config)
+    except ConfigError as error:
+        raise _blamed(error, given) from None
+    return gradients if gradients.is_on else None
+
+
+def _blamed(error: ConfigError, given: Mapping[str, Any]) -> ConfigError:
+    """The error, which says so if a stored default made it."""
+    name = str(error).partition(" = ")[0]
+    return settings.blamed(error) if name in OPTIONS and name not in given else error
 
 
 def _of_sampler(name: str | None, mode: str) -> Mapping[str, Any]:

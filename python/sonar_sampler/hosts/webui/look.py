@@ -16,9 +16,10 @@ from sonar_sampler.hosts.webui.options import (
     MODES,
     REF_IMAGE,
     REF_OFF,
+    of_group,
     preset_of,
 )
-from sonar_sampler.hosts.webui.reference import digest
+from sonar_sampler.hosts.webui.reference import digest, drawn
 from sonar_sampler.hosts.webui.refusal import labelled
 from sonar_sampler.hosts.webui.sampler import DEFAULT, missing, replacement, takes
 from sonar_sampler.presets import LEAD, PRESETS
@@ -56,7 +57,7 @@ def look(values: Mapping[str, Any], host: Host, expected: str = "") -> Look:
         host: the controls around the panel.
         expected: the hash of the reference that a pasted text was made with.
     """
-    values = acting(values, None)
+    values = acting(drawn(values), None)
     grid = bool(values["grid"])
     lists = {name: grid and bool(str(values[f"grid_{name}"]).strip()) for name in ("momentum", "momentum_hist")}
     moving = lists["momentum"] or values["momentum"] != 1
@@ -104,6 +105,8 @@ def _summary(values: Mapping[str, Any], host: Host) -> str:
         said.append(f"{preset_of(values)}, {_short(values['momentum'])} / {_short(values['momentum_hist'])}")
     if values["ref_source"] != REF_OFF:
         said.append("reference")
+    if any(values[name] for name in of_group("gradients") if name.endswith("iter")):
+        said.append("gradients")
     if values["upscale"] and not _upscaling(values):
         said.append("upscaled")
     return escape(" · ".join(said))

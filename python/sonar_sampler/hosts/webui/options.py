@@ -1,7 +1,7 @@
 """Every option of the webui once: panel, settings, API, infotext and axes use this table.
 
-The options of the core's groups "momentum" and "reference" are in it by themselves: a new row in `registry` is a new
-control, setting, axis, key of the infotext and of a request.
+The options of the core's groups "momentum" and "reference" are in it by themselves, and so are those of `Gradients`: a
+new row in `registry` is a new control, setting, axis, key of the infotext and of a request.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from sonar_sampler import gradients
 from sonar_sampler.errors import ConfigError, UnknownOptionError
 from sonar_sampler.listed import LISTED
 from sonar_sampler.presets import PRESETS
@@ -32,6 +33,7 @@ GROUPS: Mapping[str, str] = {
     "reference": "Reference",
     "passes": "Hires. fix and upscaling",
     "grid": "Grid search",
+    "gradients": "Gradients",
 }
 """The groups behind "Advanced": name -> title. The controls of the group "panel" are above them."""
 
@@ -98,7 +100,12 @@ OPTIONS: Mapping[str, Option] = {
         axis=False,
     ),
     "ref_image": Option(
-        Knob("Reference image", "Cropped and resized to the size of the pass.", "image", "reference"),
+        Knob(
+            "Reference image",
+            "Cropped and resized to the size of the pass. Where it can be drawn on, the drawing is its mask.",
+            "image",
+            "reference",
+        ),
         default=None,
         stored=False,
         axis=False,
@@ -107,7 +114,8 @@ OPTIONS: Mapping[str, Option] = {
     "ref_mask": Option(
         Knob(
             "Reference mask",
-            "White where the reference counts, black where it does not; cropped and resized like it. None: everywhere.",
+            "White where the reference counts, black where it does not; cropped and resized like it. None: where the "
+            "reference was drawn on, or everywhere.",
             "image",
             "reference",
             needs=("ref_method", "denoised"),
@@ -162,6 +170,7 @@ OPTIONS: Mapping[str, Option] = {
     "grid_momentum_hist": Option(
         Knob("Momentum history search list", _LIST, "text", "grid"), default="0.2:0.8:5", axis=False
     ),
+    **{name: Option(knob, gradients.default(name)) for name, knob in gradients.knobs().items()},
     "preset": Option(
         Knob(
             "Preset",

@@ -14,7 +14,8 @@ import gradio as gr
 from modules import ui_components
 
 from sonar_sampler.errors import SonarError
-from sonar_sampler.hosts.webui import infotext, settings, upscale
+from sonar_sampler.hosts.webui import infotext, looking, settings, upscale
+from sonar_sampler.hosts.webui.drawable import Drawable, picture
 from sonar_sampler.hosts.webui.look import Host, look
 from sonar_sampler.hosts.webui.options import (
     GROUPS,
@@ -35,24 +36,6 @@ SCRIPT = "script"
 _SLIDERS = ("momentum", "momentum_hist")
 # More choices than this are a dropdown.
 _MOST_BUTTONS = 3
-
-
-# A slider that is dragged changes faster than the server answers, and answers may overtake each other: one request at a
-# time, with the values of its own time, and one more after it if anything has changed.
-_LOOK = """() => {{
-    const look = (window.sonarLooks ||= {{}})["{id}"] ||= {{}};
-    look.again = look.busy;
-    if (!look.busy) {{
-        look.busy = true;
-        (document.querySelector("gradio-app")?.shadowRoot ?? document).querySelector("#{id}").click();
-    }}
-    return [];
-}}"""
-_NEXT_LOOK = f"""() => {{{{
-    const look = window.sonarLooks["{{id}}"];
-    look.busy = false;
-    return look.again ? ({_LOOK})() : [];
-}}}}"""
 
 
 class Panel:
@@ -173,6 +156,9 @@ class Panel:
             self._pairs(name for name in of_group("grid") if name != "grid")
             self._text("cells")
 
+    def _lay_out_gradients(self) -> None:
+        self._pairs(of_group("gradients"))
+
     def _pairs(self, names: Iterable[str]) -> None:
         remaining = list(names)
         while remaining:
@@ -220,10 +206,11 @@ class Panel:
 
         button = gr.Button(visible=False, elem_id=self._id("look"))
         looked = button.click(refresh, inputs, outputs, show_progress=False, queue=False)
-        looked.then(None, _js=_NEXT_LOOK.format(id=self._id("look")))
+        looked.then(None, _js=looking.script_after(button.elem_id))
+        looks = looking.script(button.elem_id, self._id("ref_image"))
         for component in [*inputs, *([self._host[SCRIPT]] if SCRIPT in self._host else [])]:
-            if component is not self._made["preset"]:
-                component.change(None, _js=_LOOK.format(id=self._id("look")))
+            if component is not self._made["preset"] and not isinstance(component, Drawable):
+                component.change(None, _js=looks)
 
         options = ["ref_source", *{name for preset in OPTIONS["preset"].knob.choices for name in preset_values(preset)}]
 
@@ -251,7 +238,10 @@ def _control(name: str, elem_id: str, value: Any, **more: Any) -> Any:
     knob = OPTIONS[name].knob
     common = {"label": knob.label, "elem_id": elem_id, **more}
     if knob.kind == "image":
-        control = gr.Image(**common, type="pil", image_mode="RGBA", height=240)
+        if name == "ref_image":
+            control = picture(**common, height=240)
+        else:
+            control = gr.Image(**common, type="pil", image_mode="RGBA", height=240)
     elif knob.kind == "flag":
         control = gr.Checkbox(value=value, **common)
     elif knob.kind == "choice":

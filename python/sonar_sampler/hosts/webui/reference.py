@@ -6,6 +6,7 @@ import base64
 import binascii
 import hashlib
 import io
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,20 @@ LARGEST_PIXELS, LONGEST_TEXT = 32_000_000, 64_000_000
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP")
 _WORDS = f"{', '.join(_FORMATS[:-1])} or {_FORMATS[-1]}"
 _SCALE = 8  # pixels per latent cell, of every model that these hosts run
+
+
+def drawn(values: Mapping[str, Any]) -> dict[str, Any]:
+    """A panel's options, whose reference can be drawn on, with the drawing as the reference's mask.
+
+    A mask that was given stays. Where nothing is drawn, there is none.
+    """
+    values = dict(values)
+    picture = values.get("ref_image")
+    if isinstance(picture, dict) and all(part is None or isinstance(part, Image.Image) for part in picture.values()):
+        values["ref_image"], drawing = picture.get("image"), picture.get("mask")
+        if values.get("ref_mask") is None and drawing is not None and drawing.convert("L").getbbox() is not None:
+            values["ref_mask"] = drawing
+    return values
 
 
 def decode(value: Any, name: str) -> Image.Image | None:

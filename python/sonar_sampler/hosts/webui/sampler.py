@@ -60,13 +60,13 @@ class SonarSampler(sd_samplers_kdiffusion.KDiffusionSampler):  # type: ignore[mi
         """One txt2img pass; see the host."""
         with refusing(p):
             begin(p, x, initial=None)
-            return super().sample(p, x, *args, **kwargs)
+            return _told(p, super().sample(p, x, *args, **kwargs))
 
     def sample_img2img(self, p: Any, x: Any, *args: Any, **kwargs: Any) -> Any:
         """One img2img or hires pass; see the host."""
         with refusing(p):
             begin(p, x, initial=None if getattr(p, "is_hr_pass", False) else x)
-            return super().sample_img2img(p, x, *args, **kwargs)
+            return _told(p, super().sample_img2img(p, x, *args, **kwargs))
 
 
 def begin(p: Any, x: Any, initial: Any) -> None:
@@ -78,8 +78,11 @@ def begin(p: Any, x: Any, initial: Any) -> None:
         initial: the latent of the img2img image, if there is one.
     """
     job = jobs.of(p)
+    is_second = getattr(p, "is_hr_pass", False)
+    if not is_second:
+        p.sonar_losses = None
     infotext.write(p, job)
-    if getattr(p, "is_hr_pass", False):
+    if is_second:
         job = job.of_sampler(getattr(p, "hr_sampler_name", None)) if job.hires else job.plain()
     else:
         check_hires(p, job)  # without the script it has not been done
@@ -90,6 +93,13 @@ def begin(p: Any, x: Any, initial: Any) -> None:
         latent = initial
     mask = None if latent is None or job.ref_mask is None else reference.mask(job.ref_mask, x)
     p.sonar_pass = sampling.Pass(job, latent, mask)
+
+
+def _told(p: Any, latent: Any) -> Any:
+    """The result of a pass, after its losses went into the infotext."""
+    if getattr(p, "sonar_losses", None):
+        infotext.write(p, jobs.of(p))
+    return latent
 
 
 def register() -> None:

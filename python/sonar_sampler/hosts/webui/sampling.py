@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,7 +18,10 @@ from modules import rng, shared
 from sonar_sampler import SonarConfig
 from sonar_sampler import torch as sonar
 from sonar_sampler.errors import NumericError
+from sonar_sampler.gradients import Gradients
 from sonar_sampler.hosts.webui import job as jobs
+from sonar_sampler.hosts.webui.conditioned import NAME, Conditioned, hindrance
+from sonar_sampler.hosts.webui.losses import Losses
 from sonar_sampler.listed import LISTED
 
 Tensor = torch.Tensor
@@ -58,7 +61,7 @@ def function(name: str) -> Callable[..., Tensor]:
         disable: bool | None = None,
         **options: Any,
     ) -> Tensor:
-        run = _Run(model, x)
+        run, denoiser = _Run(model, x), model
         noise = options.pop("noise_sampler", None) or run.noise
         if run.config.flow and options.get("s_churn"):
             run.tell(
@@ -76,13 +79,24 @@ def function(name: str) -> Callable[..., Tensor]:
             "reference": run.reference,
             "reference_mask": run.mask,
         }
-        if not getattr(shared.cmd_opts, "disable_nan_check", False):
-            return of_torch(model, x, sigmas, extra_args, callback, disable, **given)
-        forgiving = _Forgiving(model)
+        forgiving = _Forgiving(model) if getattr(shared.cmd_opts, "disable_nan_check", False) else None
+        model = forgiving or model
+        losses, gradients = Losses(run.p), run.gradients(extra_args or {})
+        if gradients is not None:
+            model = Conditioned(model, denoiser, extra_args or {})
+            extra_args = {NAME: model.condition}
+            given["gradients"] = replace(
+                gradients, condition=NAME, model=model.without_guidance, told=losses.told, unable=run.tell
+            )
         try:
-            return forgiving.without_lost(of_torch(forgiving, x, sigmas, extra_args, callback, disable, **given))
+            latent = of_torch(model, x, sigmas, extra_args, callback, disable, **given)
         except NumericError:
+            if forgiving is None:
+                raise
             return torch.full_like(x, math.nan)
+        finally:
+            losses.end()
+        return latent if forgiving is None else forgiving.without_lost(latent)
 
     sample.__signature__ = inspect.Signature([parameters[key] for key in names])  # type: ignore[attr-defined]
     sample.__name__ = sample.__qualname__ = f"sample_{name}"
@@ -118,22 +132,36 @@ class _Run:
     """What one call takes from the job."""
 
     def __init__(self, model: Any, x: Tensor) -> None:
-        self._p: Any = getattr(model, "p", None)
-        current: Pass = getattr(self._p, "sonar_pass", None) or Pass(jobs.of(self._p))
+        self.p: Any = getattr(model, "p", None)
+        current: Pass = getattr(self.p, "sonar_pass", None) or Pass(jobs.of(self.p))
         self.config: SonarConfig = replace(
             current.job.config,
-            seed=_seeds(self._p, len(x)),
+            seed=_seeds(self.p, len(x)),
             flow=_is_flow(model),
             exact_last_step=_blends_in_denoiser_only(model),
         )
         self.reference = current.reference
         self.mask = current.mask
-        self.noise = _noise(self._p, x)
+        self.noise = _noise(self.p, x)
+        self._gradients = current.job.gradients
+
+    def gradients(self, args: Mapping[str, Any]) -> Gradients | None:
+        """What is optimised; None, and a line below the images, where it cannot be."""
+        gradients = self._gradients
+        if gradients is None:
+            return None
+        if why := hindrance(self.p, args):
+            self.tell(f"Sonar: nothing was optimised by gradients: {why}.")
+            return None
+        if gradients.grad_x_iter and self.config.exact_last_step:
+            self.tell("Sonar: the finished latent was not optimised: soft inpainting keeps a part of it.")
+            gradients = replace(gradients, grad_x_iter=0)
+        return gradients
 
     def tell(self, text: str) -> None:
         """Shows a line below the images."""
-        if hasattr(self._p, "comment"):
-            self._p.comment(text)
+        if hasattr(self.p, "comment"):
+            self.p.comment(text)
 
 
 class _EveryStep:

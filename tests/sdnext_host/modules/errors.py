@@ -1,0 +1,9 @@
+"""What the host raises."""
+
+
+class ValidationError(Exception):
+    pass
+
+
+def display(error, task):
+    print(task, error)
