@@ -11,6 +11,7 @@ from PIL import Image
 
 from sonar_sampler import ConfigError, Denoise, Done, Stepper
 from sonar_sampler.cli.job import Job
+from sonar_sampler.cli.pipeline import Model
 from sonar_sampler.cli.sheet import Layout, sheet
 from sonar_sampler.toy import ToyModel
 
@@ -34,15 +35,16 @@ def contact_sheet(job: Job, progress: Callable[[dict[str, Any]], object]) -> Ima
     """Runs a job and draws, for up to ten of its steps, the denoised picture, the history and what it changed.
 
     Raises:
-        ConfigError: the job has a sampler of one's own, which tells nothing of its momentum.
+        ConfigError: the job has a sampler of one's own, which tells nothing of its momentum, or a pipeline whose
+            latents are no images.
     """
     if job.custom:
         raise ConfigError(f"sampler = {job.custom.name!r}: shows no momentum; steps needs one of Sonar's own samplers")
-    steps, levels = _run(job, progress)
+    steps, levels = _run(job, progress) if job.model is None else _run_pipeline(job.model, job, progress)
     shown = np.unique(np.linspace(0, job.steps - 1, min(job.steps, MOST_COLUMNS)).round().astype(int))
     history_peak, change_peak = _peak([step.history for step in steps]), _peak([step.change for step in steps])
     rows: list[list[Image.Image | str | None]] = [
-        [*ToyModel().decode(np.stack([steps[index].denoised for index in shown]))],
+        [*_decoded(job, [steps[index].denoised for index in shown])],
         [_signed(steps[index].history, history_peak) for index in shown],
         [_signed(steps[index].change, change_peak) for index in shown],
     ]
@@ -78,6 +80,29 @@ def _run(job: Job, progress: Callable[[dict[str, Any]], object]) -> tuple[list[S
     return steps, levels
 
 
+def _run_pipeline(model: Model, job: Job, progress: Callable[[dict[str, Any]], object]) -> tuple[list[Step], Array]:
+    steps: list[Step] = []
+    levels: list[float] = []
+
+    def told(sample: Any, denoised: Any, sigma: float, stepper: Stepper) -> None:
+        if sample.ndim != 4:
+            raise ConfigError(f"model = {model.source!r}: its latents are no images, of which a sheet could be made")
+        before, answer = sample[0].cpu().numpy(), denoised[0].cpu().numpy()
+        history = np.zeros_like(answer) if stepper.history is None else stepper.history[0]
+        change = (before - answer) / sigma - stepper.momentum_d[0]
+        steps.append(Step(answer, _field(history), _field(change)))
+        levels.append(sigma)
+
+    model.run(job, progress, told)
+    return steps, np.array(levels)
+
+
+def _decoded(job: Job, latents: Sequence[Array]) -> list[Image.Image]:
+    if job.model is None:
+        return list(ToyModel().decode(np.stack(latents)))
+    return [job.model.decode(latent[None]) for latent in latents]
+
+
 def _field(latent: Array) -> Array:
     """The mean of a latent (channel, height, width) over its channels and over areas of 4 x 4 places.
 
@@ -85,7 +110,8 @@ def _field(latent: Array) -> Array:
     left of it over an area.
     """
     image = Image.fromarray(latent.mean(axis=0, dtype=np.float32))
-    return np.asarray(image.resize((image.width // _AREA, image.height // _AREA), Image.Resampling.BOX))
+    size = (max(image.width // _AREA, 1), max(image.height // _AREA, 1))
+    return np.asarray(image.resize(size, Image.Resampling.BOX))
 
 
 def _peak(fields: Sequence[Array]) -> float:

@@ -12,6 +12,7 @@ from PIL import Image
 from sonar_sampler import ConfigError, SonarConfig, initial_noise, registry, sample
 from sonar_sampler.cli import mask
 from sonar_sampler.cli.custom import CustomSampler
+from sonar_sampler.cli.pipeline import Model
 from sonar_sampler.steps import step_index
 from sonar_sampler.toy import SCHEDULES, ToyModel, sigmas
 
@@ -28,6 +29,8 @@ MOST_CHARACTERS = 4000
 class Job:
     """Everything that decides what a picture looks like. `config.seed` is the picture's seed.
 
+    `model` is the pipeline that makes it; None is the embedded model.
+
     Raises ConfigError when it is made with a value that is not allowed: it may come from a file.
     """
 
@@ -40,6 +43,7 @@ class Job:
     custom: CustomSampler | None = None
     reference: Image.Image | None = None
     reference_mask: Image.Image | None = None
+    model: Model | None = None
 
     def __post_init__(self) -> None:
         for name in ("prompt", "negative_prompt"):
@@ -54,6 +58,16 @@ class Job:
         if self.reference_mask is not None and self.custom is not None:
             raise ConfigError(
                 f"reference-mask: {self.custom.name}, a sampler of your own, is not given one; leave it out"
+            )
+        if self.model is not None:
+            self._check_model()
+
+    def _check_model(self) -> None:
+        """Refuses what a pipeline, which steps by itself, cannot be asked for."""
+        if self.custom is not None:
+            raise ConfigError(
+                f"sampler = {self.custom.name!r}: a sampler of your own runs with the embedded model alone; leave out "
+                "--model"
             )
 
     def with_options(self, **options: Any) -> Job:
@@ -77,6 +91,8 @@ class Job:
 
     def run(self, progress: Progress | None = None) -> Image.Image:
         """Makes the picture; `progress` is told of each step as the callback of `sonar_sampler.sample` is."""
+        if self.model is not None:
+            return self.model.run(self, progress or (lambda _: None))
         denoise, x, levels = self.start()
         sampler = sample if self.custom is None else self.custom
         latent = sampler(denoise, x, levels, self.config, **self.guidance(), callback=progress)

@@ -15,7 +15,15 @@ from sonar_sampler.cli.failures import FAILED, INTERRUPTED, Group
 from sonar_sampler.cli.files import free_path, try_folder
 from sonar_sampler.cli.grid import run_grid
 from sonar_sampler.cli.job import Job
-from sonar_sampler.cli.options import make_job, output_options, picture_options, sampler_options, unknown_words
+from sonar_sampler.cli.options import (
+    make_job,
+    model_options,
+    output_options,
+    picture_options,
+    sampler_options,
+    unknown_words,
+)
+from sonar_sampler.cli.pipeline import Model
 from sonar_sampler.cli.pool import pictures
 from sonar_sampler.cli.recipe import CONTACT, GRID, SEARCHED, Recipe
 from sonar_sampler.cli.report import Report
@@ -54,6 +62,7 @@ def main() -> None:
 @main.command(short_help="Make pictures of a prompt.")
 @picture_options
 @sampler_options()
+@model_options
 @click.option("-c", "--count", default=1, show_default=True, type=click.IntRange(1, 10_000), help="How many pictures.")
 @worker_options
 @output_options
@@ -82,6 +91,7 @@ def txt2img(count: int, workers: Workers, out: Path, report: Report, **given: An
 @click.option("--momentum", default="0.75:0.95", show_default=True, metavar="LIST", help="Rows: a search list.")
 @click.option("--momentum-hist", default="0.5:0.9", show_default=True, metavar="LIST", help="Columns: a search list.")
 @sampler_options(*SEARCHED)
+@model_options
 @worker_options
 @output_options
 def grid(momentum: str, momentum_hist: str, workers: Workers, out: Path, report: Report, **given: Any) -> None:
@@ -107,6 +117,7 @@ def grid(momentum: str, momentum_hist: str, workers: Workers, out: Path, report:
 @main.command(short_help="Show a run step by step: a contact sheet.")
 @picture_options
 @sampler_options()
+@model_options
 @output_options
 def steps(out: Path, report: Report, **given: Any) -> None:
     """Show a run of PROMPT step by step: a contact sheet of what the model sees and what the momentum does.
@@ -130,14 +141,22 @@ def steps(out: Path, report: Report, **given: Any) -> None:
     help="The Python file of the picture's own sampler, which is run if it is the very file that the picture was made "
     "with.",
 )
+@model_options
 @worker_options
 @output_options
-def again(image: Path, allow_sampler_file: Path | None, workers: Workers, out: Path, report: Report) -> None:
+def again(
+    image: Path,
+    allow_sampler_file: Path | None,
+    model: Model | None,
+    workers: Workers,
+    out: Path,
+    report: Report,
+) -> None:
     """Make IMAGE again, a picture or a sheet, from the parameters in its PNG.
 
     The result is the same bit for bit with the same version of Sonar on the same kind of processor.
     """
-    recipe, version = png.load(image, allow_sampler_file)
+    recipe, version = png.load(image, allow_sampler_file, model)
     if version != f"Sonar {__version__}":
         report.note(f"the picture was made by {version}, this is Sonar {__version__}: the result may differ slightly")
     if recipe.sheet == GRID:
@@ -170,7 +189,7 @@ def _job(report: Report, given: dict[str, Any]) -> Job:
     if seed is None:
         seed = random.randrange(2**32)
     job = make_job(seed, given.pop("reference"), given.pop("reference_mask"), given)
-    unknown = unknown_words([job.prompt, job.negative_prompt])
+    unknown = [] if job.model else unknown_words([job.prompt, job.negative_prompt])
     if unknown:
         report.note(f"words that the model does not know: {', '.join(unknown)} (see sonar txt2img --help)")
     return job

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -14,6 +15,8 @@ from sonar_sampler import ConfigError, SonarConfig, registry
 from sonar_sampler.cli import custom
 from sonar_sampler.cli.job import CFG_SCALE, STEPS, Job
 from sonar_sampler.cli.mask import open_mask
+from sonar_sampler.cli.pipeline import Model
+from sonar_sampler.cli.pipeline_files import DEVICES, DTYPES, QUIET
 from sonar_sampler.cli.reference import open_reference
 from sonar_sampler.cli.report import Report
 from sonar_sampler.cli.values import is_position, read_option, visible_knobs, write_option
@@ -90,7 +93,8 @@ def picture_options(command: Command) -> Command:
                 default="karras",
                 show_default=True,
                 type=click.Choice(SCHEDULES),
-                help="How the noise levels are spread over the steps.",
+                help="How the noise levels are spread over the steps; linear is a pipeline's own spacing, and "
+                "flow-matching ones have theirs always.",
             ),
             click.option(
                 "--seed",
@@ -112,8 +116,42 @@ def picture_options(command: Command) -> Command:
         ]
     ):
         command = option(command)
-    command.__doc__ = (command.__doc__ or "") + f"\n\n    Words that the model knows: {words}.\n"
+    command.__doc__ = (command.__doc__ or "") + f"\n\n    Words that the built-in model knows: {words}.\n"
     return command
+
+
+def model_options(command: Command) -> Command:
+    """Adds the options that put a pipeline in place of the embedded model; the command gets one value, `model`."""
+
+    @click.option(
+        "--model",
+        "source",
+        metavar="PATH_OR_ID",
+        help="A pipeline of diffusers in place of the built-in model: a folder, a .safetensors file or a hub's id. "
+        'Needs pip install "sonar-sampler[diffusers]".',
+    )
+    @click.option("--width", type=int, help="Pixels, with --model; give both. [default: the pipeline's own]")
+    @click.option("--height", type=int, help="Pixels, with --model.")
+    @click.option(
+        "--device", default="auto", show_default=True, type=click.Choice(DEVICES), help="Where --model is run."
+    )
+    @click.option(
+        "--dtype",
+        default="auto",
+        show_default=True,
+        type=click.Choice(DTYPES),
+        help="Of --model's numbers. auto: float16 on cuda, else float32.",
+    )
+    @functools.wraps(command)
+    def with_model(
+        *args: Any, source: str | None, width: int | None, height: int | None, device: str, dtype: str, **options: Any
+    ) -> Any:
+        if source is None and (width is not None or height is not None or (device, dtype) != ("auto", "auto")):
+            raise ConfigError("width, height, device and dtype: are those of a pipeline; give --model, too")
+        model = None if source is None else Model(source, width, height, device, dtype)
+        return command(*args, model=model, **options)
+
+    return with_model  # type: ignore[return-value]
 
 
 def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -131,6 +169,8 @@ def output_options(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option("-q", "--quiet", is_flag=True, help="No progress and no notes: only paths and errors.")
     @functools.wraps(command)
     def reporting(*args: Any, as_json: bool, quiet: bool, **options: Any) -> Any:
+        if quiet:
+            os.environ[QUIET] = "1"
         return command(*args, report=Report(as_json=as_json, quiet=quiet), **options)
 
     return reporting

@@ -13,6 +13,7 @@ from sonar_sampler import ConfigError
 from sonar_sampler.cli import embedded, infotext, recipe
 from sonar_sampler.cli.files import cannot_write
 from sonar_sampler.cli.picture import opened
+from sonar_sampler.cli.pipeline import Model
 from sonar_sampler.cli.recipe import Recipe
 
 MOST_CHARACTERS = 256 * 1024
@@ -87,12 +88,13 @@ def read_infotext(found: Mapping[str, str]) -> tuple[str, str, dict[str, str]]:
     return prompt, negative_prompt, parameters
 
 
-def load(path: Path, sampler_file: Path | None = None) -> tuple[Recipe, str]:
+def load(path: Path, sampler_file: Path | None = None, model: Model | None = None) -> tuple[Recipe, str]:
     """The recipe of a file, and the version of Sonar that made it.
 
     Args:
         path: a PNG, which may come from anybody.
         sampler_file: the Python file that the user allows to be run, if the PNG names one with the very same content.
+        model: the pipeline that the user gives, if the PNG names one with the very same content.
 
     Raises:
         ConfigError: the file is no PNG, has no parameters, was made by something else, or has a value in it that is
@@ -102,7 +104,7 @@ def load(path: Path, sampler_file: Path | None = None) -> tuple[Recipe, str]:
     try:
         prompt, negative_prompt, parameters = read_infotext(found)
         made = recipe.read(
-            (prompt, negative_prompt), parameters, (found.get(_REFERENCE), found.get(_MASK)), sampler_file
+            (prompt, negative_prompt), parameters, (found.get(_REFERENCE), found.get(_MASK)), sampler_file, model
         )
     except ConfigError as error:
         raise ConfigError(f"image = {str(path)!r}: {error}") from None

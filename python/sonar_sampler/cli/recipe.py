@@ -12,6 +12,7 @@ from PIL import Image
 from sonar_sampler import ConfigError, SonarConfig, __version__, registry
 from sonar_sampler.cli import custom, mask, reference
 from sonar_sampler.cli.job import Job
+from sonar_sampler.cli.pipeline import Model
 from sonar_sampler.cli.values import read_option, visible_knobs, write_option
 from sonar_sampler.search_list import parse_search_list
 
@@ -25,6 +26,7 @@ SEARCHED = ("momentum", "momentum_hist")
 
 _SHEET = "Sonar sheet"
 _HASH = "Sonar sampler hash"
+_MODEL_HASH = "Sonar model hash"
 _REFERENCE = "Sonar reference"
 _MASK = "Sonar reference mask"
 _EMBEDDED = "embedded"
@@ -54,8 +56,12 @@ def parameters(recipe: Recipe) -> dict[str, str]:
         "Schedule type": job.schedule,
         "CFG scale": str(job.cfg_scale),
         "Seed": str(job.config.seed),
-        "Model": MODEL,
+        "Model": job.model.name if job.model else MODEL,
     }
+    if job.model:
+        text[_MODEL_HASH] = job.model.digest
+        if job.model.width and job.model.height:
+            text["Size"] = f"{job.model.width}x{job.model.height}"
     unused = {"sampler", *recipe.searched, *registry.unused(vars(job.config))}
     for name in visible_knobs():
         if name not in unused and (job.reference is not None or not name.startswith("ref_")):
@@ -78,6 +84,7 @@ def read(
     found: Mapping[str, str],
     embedded: tuple[str | None, str | None],
     sampler_file: Path | None,
+    model: Model | None,
 ) -> Recipe:
     """The recipe from what `parameters` wrote.
 
@@ -86,11 +93,16 @@ def read(
         found: the parameters, which may come from anybody: nothing in them is trusted.
         embedded: the texts of the reference and of its mask, as far as there are such.
         sampler_file: the Python file that the user allows to be run (`custom.load_allowed`).
+        model: the pipeline that the user gives; none is ever loaded because a picture names it.
 
     Raises:
         ConfigError: a parameter is missing, unknown, or has a value that is not allowed.
     """
-    if found.get("Model") != MODEL:
+    if _MODEL_HASH in found:
+        model = _same_model(found, model)
+    elif model is not None:
+        raise ConfigError("was made without a pipeline; leave out --model")
+    elif found.get("Model") != MODEL:
         raise ConfigError(f"was made by {found.get('Model', 'something else')!r}; must be a PNG that `sonar` made")
     _refuse_unknown(found)
     sheet = found.get(_SHEET, "")
@@ -112,6 +124,7 @@ def read(
         config=SonarConfig(seed=_value(found, "Seed", int), **options),
         reference=_embedded(found, _REFERENCE, embedded[0], reference.extract),
         reference_mask=_embedded(found, _MASK, embedded[1], mask.extract),
+        model=model,
     )
     searched = _searched(found) if sheet == GRID else {}
     if _HASH in found:
@@ -119,6 +132,20 @@ def read(
         own = custom.load_allowed(_value(found, "Sampler", str), found[_HASH], sampler_file)
         job = replace(job, custom=own)
     return Recipe(job, sheet, searched)
+
+
+def _same_model(found: Mapping[str, str], given: Model | None) -> Model:
+    """The pipeline that the user gives, at the picture's size, if it is the one that the picture was made with."""
+    name = found.get("Model", "")
+    if given is None:
+        raise ConfigError(f"Model = {name!r}: the picture was made with a pipeline; give it with --model PATH_OR_ID")
+    if given.digest != found[_MODEL_HASH]:
+        raise ConfigError(f"model = {given.source!r}: is not the pipeline that the picture was made with, {name!r}")
+    if "Size" not in found:
+        return given
+    width, _, height = found["Size"].partition("x")
+    sizes = {"Width": width, "Height": height}
+    return replace(given, width=_value(sizes, "Width", int), height=_value(sizes, "Height", int))
 
 
 def _label(name: str) -> str:
@@ -131,7 +158,7 @@ def _list_label(name: str) -> str:
 
 
 def _refuse_unknown(found: Mapping[str, str]) -> None:
-    known = {_SHEET, _HASH, _REFERENCE, _MASK, *map(_label, visible_knobs()), *map(_list_label, SEARCHED)}
+    known = {_SHEET, _HASH, _MODEL_HASH, _REFERENCE, _MASK, *map(_label, visible_knobs()), *map(_list_label, SEARCHED)}
     for name in found:
         if name.startswith("Sonar ") and name not in known:
             raise ConfigError(f"{name} = {found[name]!r}: this version of Sonar has no such parameter")

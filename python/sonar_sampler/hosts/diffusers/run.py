@@ -30,6 +30,7 @@ class Run:
         mask: how strongly it pulls at each place.
         generator: the pipeline's; what is private is keyed by its seed, without a draw from it.
         packed: the latent is packed (batch, places, channels), as Flux's.
+        record: keep the corrected derivative of each step, as `Stepper`.
 
     Raises:
         SonarError: of the kind that fits the mistake.
@@ -45,6 +46,7 @@ class Run:
         generator: Generators,
         *,
         packed: bool,
+        record: bool,
     ) -> None:
         if packed and reference is not None and config.ref_detail != 1:
             raise ConfigError(f"ref_detail = {config.ref_detail}: a packed latent has no rows to tell coarse from fine")
@@ -60,7 +62,7 @@ class Run:
             self._given(sample, "sample"),
             reference=None if reference is None else self._given(reference, "reference"),
             reference_mask=None if mask is None else self._given(mask, "mask"),
-            record=False,
+            record=record,
         )
 
     def step(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
 
+from sonar_sampler import Stepper
 from sonar_sampler.errors import ConfigError, DtypeError, LatentError, ScheduleError, shown
 from sonar_sampler.hosts.diffusers.options import sonar_config
 from sonar_sampler.hosts.diffusers.run import Generators, Run
@@ -24,6 +26,7 @@ class Stepping:
     _run: Run | None = None
     _reference: Tensor | None = None
     _mask: Tensor | None = None
+    _told: Callable[[Tensor, Tensor, float, Stepper], object] | None = None
     _step_index: int | None
     # Where the present run began: the index into `sigmas` of its first step.
     _first: int = 0
@@ -37,6 +40,14 @@ class Stepping:
                 reference with one channel.
         """
         self._reference, self._mask, self._run = reference, mask, None
+
+    def tell_steps(self, told: Callable[[Tensor, Tensor, float, Stepper], object] | None) -> None:
+        """Tells of every step of all later runs, after it: `told(sample, denoised, sigma, stepper)`; None ends it.
+
+        The latents are that before the step and what the model saw in it, float32; the stepper has its `history` and
+        the corrected derivative, `momentum_d`, in its own layout.
+        """
+        self._told, self._run = told, None
 
     def _advance(
         self, model_output: Tensor, timestep: Any, sample: Tensor, generator: Generators
@@ -60,11 +71,14 @@ class Stepping:
         # A host that goes back, or skips steps, begins another run.
         if run is None or self._first + run.stepper.step != index:
             options = sonar_config(self.config, flow=self._flow)
-            packed = self._flow and sample.ndim == 3
-            run = Run(options, self.sigmas[index:], sample, self._reference, self._mask, generator, packed=packed)
+            packed, record = self._flow and sample.ndim == 3, self._told is not None
+            reference = (self._reference, self._mask)
+            run = Run(options, self.sigmas[index:], sample, *reference, generator, packed=packed, record=record)
             self._run, self._first = run, index
         latents = run.step(sample, lambda x, sigma: self._denoised(model_output, x, sigma), generator)
         self._step_index = index + 1
+        if self._told is not None:
+            self._told(sample.float(), latents[1], float(self.sigmas[index]), run.stepper)
         return latents
 
     def _init_step_index(self, timestep: Any) -> None:
