@@ -7,6 +7,7 @@ compared bit for bit: how far apart they are depends on the model's contrast, th
 import json
 import re
 import threading
+import time
 
 import pytest
 from PIL import Image
@@ -656,6 +657,20 @@ def test_gradients_lower_their_loss_change_the_image_and_touch_no_other_job(webu
     assert again.infotexts == optimised.infotexts
     assert difference(later.image, plain.image) == 0
     assert later.infotexts == plain.infotexts
+
+
+def test_interrupt_is_honoured_between_iterations_which_are_in_the_progress(webui):
+    answer = []
+    options = {"momentum": 1, "grad_c_iter": 100, "grad_c_alpha": 0.001}
+    job = threading.Thread(target=lambda: answer.append(webui.run(sonar=options, steps=60)))
+    job.start()
+    webui.wait(lambda progress: str(progress["textinfo"]).startswith("Sonar: prompt loss"), seconds=120)
+    webui.post("interrupt")
+    begun = time.monotonic()
+    job.join(60)
+    assert len(answer[0].images) == 1
+    assert time.monotonic() - begun < 10
+    assert webui.get("progress")["textinfo"] is None
 
 
 @pytest.mark.parametrize("prompt", ["a cat AND a dog", "a [cat:dog:0.5]"])
