@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -19,14 +19,32 @@ from sonar_sampler import ConfigError, SonarConfig
 from sonar_sampler.cli import pipeline_files
 from sonar_sampler.cli.pipeline_files import DEVICES, DTYPES, PipelineError
 
-if TYPE_CHECKING:
-    from sonar_sampler.cli.job import Job
-
 LARGEST_SIDE = 4096
 """Of a picture, in pixels."""
 
 _MULTIPLE = 8
 _SCHEDULES = ("karras", "exponential")
+
+
+class Wanted(Protocol):
+    """What a pipeline is asked for: of a `Job`, as that has it."""
+
+    @property
+    def prompt(self) -> str: ...  # noqa: D102
+    @property
+    def negative_prompt(self) -> str: ...  # noqa: D102
+    @property
+    def steps(self) -> int: ...  # noqa: D102
+    @property
+    def cfg_scale(self) -> float: ...  # noqa: D102
+    @property
+    def schedule(self) -> str: ...  # noqa: D102
+    @property
+    def config(self) -> SonarConfig: ...  # noqa: D102
+    @property
+    def reference(self) -> Image.Image | None: ...  # noqa: D102
+    @property
+    def reference_mask(self) -> Image.Image | None: ...  # noqa: D102
 
 
 @dataclass(frozen=True)
@@ -75,7 +93,7 @@ class Model:
 
     def run(
         self,
-        job: Job,
+        job: Wanted,
         progress: Callable[[dict[str, Any]], object],
         told: Callable[..., object] | None = None,
     ) -> Image.Image:
