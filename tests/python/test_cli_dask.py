@@ -64,7 +64,7 @@ def test_a_worker_with_another_sonar_or_none_is_named(tmp_path, cluster, dask, t
         finally:
             client.run(put, None)
     assert told in line
-    assert "pip install 'sonar-sampler[cli]==" in line
+    assert 'pip install "sonar-sampler[cli]==' in line
 
 
 def test_ctrl_c_keeps_what_is_done_and_the_same_command_makes_the_rest(tmp_path, alone, dask, interruptible):
@@ -115,7 +115,7 @@ def test_an_address_without_a_scheduler_is_told_within_seconds(tmp_path, address
 def test_without_dask_the_package_is_named(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "distributed", None)
     line = refused("txt2img", *QUICK, "--dask", "tcp://127.0.0.1:8786", out=tmp_path, status=1)
-    assert "pip install 'sonar-sampler[dask]'" in line
+    assert 'pip install "sonar-sampler[dask]"' in line
 
 
 def test_a_worker_that_is_killed_loses_nothing(tmp_path, alone, cluster, dask):

@@ -235,7 +235,18 @@ def test_what_is_no_pipeline_is_refused(folder, tmp_path):
         assert "is not there; use cpu" in refused(
             "txt2img", "lake", "--model", str(folder), "--device", "cuda", out=tmp_path
         )
+    churn = ["--sampler", "euler", "--s-churn", "5"]
+    assert "with --model" in refused("txt2img", *RUN, "--model", str(folder), *churn, out=tmp_path)
     assert "twice in a step" in refused("txt2img", *RUN, "--model", str(folder), "--sampler", "heun", out=tmp_path)
+
+
+def test_want_of_memory_is_one_line(folder, tmp_path, monkeypatch):
+    def wanting(*_arguments, **_options):
+        raise torch.cuda.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")
+
+    monkeypatch.setattr(diffusers.AutoencoderKL, "decode", wanting)
+    line = refused("txt2img", *RUN, "--model", str(folder), out=tmp_path, status=1)
+    assert "there is not enough memory; try a smaller --width and --height" in line
 
 
 def test_a_folder_of_pickles_is_refused(folders, tmp_path):

@@ -31,7 +31,7 @@ def connected(address: str) -> Iterator[Client]:
     try:
         from distributed import Client
     except ImportError:
-        raise WorkerError("--dask needs Dask: pip install 'sonar-sampler[dask]'") from None
+        raise WorkerError('--dask needs Dask: pip install "sonar-sampler[dask]"') from None
     try:
         asyncio.run(_reach(address))
     except ValueError as error:
@@ -69,5 +69,5 @@ def _check_versions(client: Client, address: str) -> None:
             there = f"Sonar {version}" if isinstance(version, str) else "no Sonar"
             raise WorkerError(
                 f"dask = {address!r}: the worker {worker} has {there}, this is Sonar {here}; install there: "
-                f"pip install '{_PACKAGE}[cli]=={here}'"
+                f'pip install "{_PACKAGE}[cli]=={here}"'
             )

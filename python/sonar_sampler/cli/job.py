@@ -69,6 +69,11 @@ class Job:
                 f"sampler = {self.custom.name!r}: a sampler of your own runs with the embedded model alone; leave out "
                 "--model"
             )
+        if self.config.s_churn:
+            raise ConfigError(
+                f"s_churn = {self.config.s_churn}: a pipeline is not asked at noise levels of a step's own; leave it "
+                "out with --model"
+            )
 
     def with_options(self, **options: Any) -> Job:
         """The same job with other options of the sampler."""

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-import numpy as np
 from PIL import Image, ImageOps
 
 from sonar_sampler import ConfigError, SonarConfig
+from sonar_sampler.cli import mask as masks
 from sonar_sampler.cli import pipeline_files
 from sonar_sampler.cli.pipeline_files import DEVICES, DTYPES, PipelineError
 
@@ -138,7 +138,7 @@ class Model:
                 callback_on_step_end=stepped,
                 **{name: value for name, value in optional.items() if name in taken and value is not None},
             )
-        except torch.OutOfMemoryError:
+        except torch.cuda.OutOfMemoryError:
             raise PipelineError(
                 f"device = {self.device!r}: there is not enough memory; try a smaller --width and --height"
             ) from None
@@ -174,7 +174,7 @@ class Model:
             if latent.ndim != 4:
                 raise ConfigError(f"reference-mask: {type(pipe).__name__} packs its latents, which takes no mask here")
             cells = ImageOps.fit(mask, (latent.shape[-1], latent.shape[-2]), Image.Resampling.BOX)
-            weights = torch.from_numpy(np.asarray(cells, dtype=np.float32) / 255)[None, None].to(latent)
+            weights = torch.from_numpy(masks.weights(cells)).to(latent)
         pipe.scheduler.set_reference(latent, weights)
 
     def _size(self, pipe: Any) -> tuple[int, int]:

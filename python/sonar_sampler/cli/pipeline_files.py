@@ -72,7 +72,7 @@ def load(source: str, device: str, dtype: str) -> Any:
         pipe = pipe.to(place) if pipe.dtype == options["dtype"] else pipe.to(place, options["dtype"])
     except ConfigError:
         raise
-    except torch.OutOfMemoryError:
+    except torch.cuda.OutOfMemoryError:
         raise PipelineError(f"device = {place!r}: there is not enough memory for the model") from None
     except Exception as error:  # diffusers, its hub and safetensors raise errors of a dozen kinds
         if path.exists():
@@ -90,7 +90,11 @@ def digest(source: str) -> str:
     path, found = Path(source), hashlib.sha256()
     if not path.exists():
         return hashlib.sha256(f"{source} {_commit(source)}".encode()).hexdigest()
-    files = [path] if path.is_file() else sorted(each for each in path.rglob("*") if each.suffix in _OF_A_MODEL)
+    files = (
+        [path]
+        if path.is_file()
+        else sorted(each for each in path.rglob("*") if each.suffix in _OF_A_MODEL and each.is_file())
+    )
     for file in files:
         # Its name in the model, so that a folder that moved stays the same model.
         found.update((file.relative_to(path).as_posix() if path.is_dir() else file.name).encode() + b"\0")
