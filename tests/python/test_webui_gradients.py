@@ -24,7 +24,7 @@ def xl(host):
     class Xl(host.module("tiny_model").TinyModel):
         def get_learned_conditioning(self, prompts):
             rows = super().get_learned_conditioning(prompts)
-            if prompts == [""]:
+            if not any(prompts):
                 return {"crossattn": rows, "vector": rows * 0}
             return [{"crossattn": row, "vector": row * 0} for row in rows]
 
@@ -89,6 +89,32 @@ def test_the_next_job_and_the_host_s_conditions_are_untouched(host):
     assert host.run(sonar=PLAIN).latent.equal(before.latent)
 
 
+@pytest.mark.parametrize("kind", ["tensor", "dict"])
+def test_until_something_is_optimised_the_model_is_the_host_s_bit_for_bit(host, request, kind):
+    """Weights of prompts too, as in "a cat :0.5"."""
+    if kind == "dict":
+        request.getfixturevalue("xl")
+
+    def run(options):
+        p = host.make(sonar=options, batch_size=2)
+        setup, latents = type(p).setup_conds, []
+
+        def weighted(self):
+            setup(self)
+            for prompts in self.c.batch:
+                prompts[0].weight = 0.5
+
+        p.setup_conds = weighted.__get__(p)
+        sample = type(p).sample
+        p.sample = lambda *given: latents.append(sample(p, *given)) or latents[-1]
+        host.start(p)
+        return latents[0]
+
+    plain = run(PLAIN)
+    assert run({**PROMPT, "grad_c_skip": 50}).equal(plain)
+    assert not run(PROMPT).equal(plain)
+
+
 def test_an_image_of_a_batch_is_the_single_image(host):
     batch = host.run(sonar={**PROMPT, "grad_x_iter": 2}, batch_size=2)
     for k in range(2):
@@ -150,7 +176,7 @@ def test_interrupt_is_honoured_between_iterations(host, monkeypatch):
     monkeypatch.setattr(model, "apply_model", interrupting)
     result = host.run(sonar={**PLAIN, "grad_c_iter": 100})
     assert len(calls) < 6
-    assert torch.isfinite(result.latent).all() if result.latent is not None else True
+    assert torch.isfinite(result.latent).all()
     assert host.shared.state.textinfo is None
 
 
