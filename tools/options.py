@@ -7,9 +7,10 @@ import json
 import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import Any
 
-from sonar_sampler import gradients
-from sonar_sampler.registry import GROUPS, SonarConfig
+from sonar_sampler.gradients import Gradients
+from sonar_sampler.registry import GROUPS, Knob, SonarConfig
 from sonar_sampler.schema import json_schema, takes_sequence
 
 DOCS = Path(__file__).resolve().parents[1] / "docs"
@@ -31,22 +32,30 @@ def table() -> str:
     """The page."""
     lines = [HEAD]
     for group, about in GROUPS.items():
-        lines += [f"## {group.capitalize()}: {about}", "", "| option | label | default | values | what it does |"]
-        lines.append("|---|---|---|---|---|")
-        for option in fields(SonarConfig):
-            knob = option.metadata["knob"]
-            if knob.group == group:
-                values = ", ".join(f"`{choice}`" for choice in knob.choices) or knob.kind
-                if takes_sequence(option.type):
-                    values += "; or one per image" if knob.kind == "seed" else "; or one per step"
-                mode = f" Only with `{knob.needs[0]}` {knob.needs[1]}." if knob.needs else ""
-                lines.append(f"| `{option.name}` | {knob.label} | `{option.default}` | {values} | {knob.help}{mode} |")
-        lines.append("")
-    lines += [GRADIENTS, "| option | label | default | values | what it does |", "|---|---|---|---|---|"]
-    for name, knob in gradients.knobs().items():
-        values = ", ".join(f"`{choice}`" for choice in knob.choices) or knob.kind
-        lines.append(f"| `{name}` | {knob.label} | `{gradients.default(name)}` | {values} | {knob.help} |")
-    return "\n".join([*lines, ""])
+        lines += [f"## {group.capitalize()}: {about}", "", *rows(SonarConfig, group), ""]
+    return "\n".join([*lines, GRADIENTS, *rows(Gradients, "gradients"), ""])
+
+
+def rows(options: Any, group: str) -> list[str]:
+    """The table of a group."""
+    lines = ["| option | label | default | values | what it does |", "|---|---|---|---|---|"]
+    for option in fields(options):
+        knob = option.metadata.get("knob")
+        if knob is not None and knob.group == group:
+            values = ", ".join(f"`{choice}`" for choice in knob.choices) or knob.kind
+            if takes_sequence(option.type):
+                values += "; or one per image" if knob.kind == "seed" else "; or one per step"
+            lines.append(
+                f"| `{option.name}` | {knob.label} | `{option.default}` | {values} | {knob.help}{needs(knob)} |"
+            )
+    return lines
+
+
+def needs(knob: Knob) -> str:
+    """With what alone an option means something."""
+    if not knob.needs:
+        return ""
+    return f" Only with `{knob.needs[0]}` {knob.needs[1] if len(knob.needs) > 1 else 'above 0'}."
 
 
 if __name__ == "__main__":

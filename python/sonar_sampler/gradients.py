@@ -8,18 +8,21 @@ gradient is the model's.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Literal
 
 import torch
 
 from sonar_sampler.descent import Descent
 from sonar_sampler.errors import ConfigError, shown
-from sonar_sampler.registry import Knob, SonarConfig, option
+from sonar_sampler.registry import SonarConfig, option
 
 Tensor = torch.Tensor
 Model = Callable[..., Tensor]
+
+ITERATIONS = ("grad_c_iter", "grad_x_iter", "grad_r_iter")
+"""The options that switch something on."""
 
 MOST_ITERATIONS = 100
 """Of one descent: each calls the model, and goes back through it."""
@@ -90,6 +93,7 @@ class Gradients:
         low=0,
         high=50,
         step=1,
+        needs=("grad_c_iter",),
     )
     grad_c_alpha: float = option(
         0.01,
@@ -100,6 +104,7 @@ class Gradients:
         low=0.001,
         high=0.1,
         step=0.001,
+        needs=("grad_c_iter",),
     )
     grad_x_iter: int = option(
         0,
@@ -120,6 +125,7 @@ class Gradients:
         low=0.001,
         high=0.1,
         step=0.001,
+        needs=("grad_x_iter",),
     )
     grad_x_sigma: float = option(
         0.1,
@@ -130,6 +136,7 @@ class Gradients:
         low=0.01,
         high=2.0,
         step=0.01,
+        needs=("grad_x_iter",),
     )
     grad_r_iter: int = option(
         0,
@@ -154,7 +161,7 @@ class Gradients:
     unable: Callable[[str], object] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("grad_c_iter", "grad_x_iter", "grad_r_iter"):
+        for name in ITERATIONS:
             self._check_whole(name, MOST_ITERATIONS)
         self._check_whole("grad_c_skip")
         for name in ("grad_c_alpha", "grad_x_alpha", "grad_x_sigma"):
@@ -182,20 +189,10 @@ class Gradients:
     @property
     def is_on(self) -> bool:
         """Whether anything is optimised."""
-        return bool(self.grad_c_iter or self.grad_x_iter or self.grad_r_iter)
+        return any(getattr(self, name) for name in ITERATIONS)
 
     def _check_whole(self, name: str, most: int | None = None) -> None:
         value = getattr(self, name)
         if not isinstance(value, int) or isinstance(value, bool) or value < 0 or (most and value > most):
             allowed = f"must be a whole number from 0 to {most}" if most else "must be a whole number from 0"
             raise ConfigError(f"{name} = {shown(value)}: {allowed}")
-
-
-def knobs() -> Mapping[str, Knob]:
-    """The options that a user chooses: name -> how it is shown, in order."""
-    return {one.name: one.metadata["knob"] for one in fields(Gradients) if "knob" in one.metadata}
-
-
-def default(name: str) -> Any:
-    """The default value of an option."""
-    return next(one.default for one in fields(Gradients) if one.name == name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import torch
 
@@ -53,11 +54,18 @@ class ReferenceLoss:
         return self.mask.to(answer.device, wide(answer))
 
     def _low(self, image: Tensor) -> Tensor:
-        rows, columns = (_core.lowpass_matrix(length, self.config.ref_detail) for length in image.shape[-2:])
+        rows, columns = (_lowpass(length, self.config.ref_detail) for length in image.shape[-2:])
         if rows is None or columns is None:
             return image
-        filtered: Tensor = torch.as_tensor(rows).to(image) @ image @ torch.as_tensor(columns).to(image)
+        filtered: Tensor = rows.to(image) @ image @ columns.to(image)
         return filtered
+
+
+@lru_cache(maxsize=8)
+def _lowpass(length: int, detail: float) -> Tensor | None:
+    """The matrix of the core, asked for at every iteration."""
+    matrix = _core.lowpass_matrix(length, detail)
+    return None if matrix is None else torch.from_numpy(matrix)
 
 
 def _moments(image: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:

@@ -64,7 +64,8 @@ class Knob:
         group: what it belongs to, see `GROUPS`; a host adds groups of its own.
         low, high, step: the range and grain of its slider; None for an option without one.
         choices: the values of an option that is chosen from a list.
-        needs: another option and the value of it with which alone this one means something; empty if it always does.
+        needs: another option, and the value of it with which alone this one means something; without a value, any but
+            0; empty if it always does.
     """
 
     label: str
@@ -75,7 +76,7 @@ class Knob:
     high: float | None = None
     step: float | None = None
     choices: tuple[str, ...] = ()
-    needs: tuple[()] | tuple[str, str] = ()
+    needs: tuple[()] | tuple[str] | tuple[str, str] = ()
 
 
 def option(default: Any, kind: str, group: str, label: str, help: str, **shown: Any) -> Any:  # noqa: A002
@@ -327,18 +328,20 @@ class SonarConfig:
             object.__setattr__(self, name, value)
 
 
-def knobs() -> Mapping[str, Knob]:
-    """The table: option name -> how it is shown, in order."""
-    return {option.name: option.metadata["knob"] for option in fields(SonarConfig)}
+def knobs(table: Any = SonarConfig) -> Mapping[str, Knob]:
+    """A table of options, made of fields by `option`: option name -> how it is shown, in order."""
+    return {one.name: one.metadata["knob"] for one in fields(table) if "knob" in one.metadata}
 
 
-def default(name: str) -> Any:
+def default(name: str, table: Any = SonarConfig) -> Any:
     """The default value of an option."""
-    return next(option.default for option in fields(SonarConfig) if option.name == name)
+    return next(one.default for one in fields(table) if one.name == name)
 
 
 def is_used(knob: Knob, chosen: Mapping[str, Any]) -> bool:
     """Whether an option means something beside these others; what is not among them is no hindrance."""
+    if len(knob.needs) == 1:
+        return bool(chosen.get(knob.needs[0], True))
     return not knob.needs or chosen.get(knob.needs[0], knob.needs[1]) == knob.needs[1]
 
 

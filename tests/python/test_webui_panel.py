@@ -358,11 +358,13 @@ def test_the_core_s_groups_are_all_in_the_table(host):
 NEW_OPTION = """
 import json
 from sonar_sampler import registry
+from sonar_sampler.gradients import Gradients
 from sonar_sampler.registry import Knob, SonarConfig, default, knobs
 knob = Knob("Momentum spin", "Which way round.", "choice", "momentum", choices=("left", "right"))
 table, seen = {**knobs(), "momentum_spin": knob}, []
 defaults = {**{name: default(name) for name in knobs()}, "momentum_spin": "left"}
-registry.knobs, registry.default = lambda: table, defaults.__getitem__
+registry.knobs = lambda of=SonarConfig: knobs(of) if of is Gradients else table
+registry.default = lambda name, of=SonarConfig: default(name, of) if of is Gradients else defaults[name]
 def configured(**options):
     seen.append(options.pop("momentum_spin", None))
     return SonarConfig(**options)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from sonar_sampler.errors import ConfigError
+from sonar_sampler.gradients import ITERATIONS
 from sonar_sampler.hosts.webui import losses, reference
 from sonar_sampler.hosts.webui.job import Job
 from sonar_sampler.hosts.webui.options import (
@@ -105,9 +106,12 @@ def _reference(values: Mapping[str, Any]) -> list[str]:
 
 
 def _gradients(values: Mapping[str, Any]) -> list[str]:
-    """The options of the gradients that mean something: those of what has iterations, and the rule."""
-    idle = [name.removesuffix("iter") for name in of_group("gradients") if name.endswith("iter") and not values[name]]
-    return [name for name in of_group("gradients") if not name.startswith(tuple(idle))]
+    """The options of the gradients that mean something."""
+    return [
+        name
+        for name in of_group("gradients")
+        if is_used(OPTIONS[name].knob, values) and (values[name] or name not in ITERATIONS)
+    ]
 
 
 def _text(name: str, value: Any) -> Any:

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 from sonar_sampler.errors import ConfigError, SonarError
+from sonar_sampler.gradients import ITERATIONS
 from sonar_sampler.hosts.webui.grid import Grid
 from sonar_sampler.hosts.webui.job import NAMES, acting
 from sonar_sampler.hosts.webui.options import (
@@ -16,7 +17,6 @@ from sonar_sampler.hosts.webui.options import (
     MODES,
     REF_IMAGE,
     REF_OFF,
-    of_group,
     preset_of,
 )
 from sonar_sampler.hosts.webui.reference import digest, drawn
@@ -105,7 +105,7 @@ def _summary(values: Mapping[str, Any], host: Host) -> str:
         said.append(f"{preset_of(values)}, {_short(values['momentum'])} / {_short(values['momentum_hist'])}")
     if values["ref_source"] != REF_OFF:
         said.append("reference")
-    if any(values[name] for name in of_group("gradients") if name.endswith("iter")):
+    if any(values[name] for name in ITERATIONS):
         said.append("gradients")
     if values["upscale"] and not _upscaling(values):
         said.append("upscaled")

@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from sonar_sampler import gradients
 from sonar_sampler.errors import ConfigError, UnknownOptionError
+from sonar_sampler.gradients import Gradients
 from sonar_sampler.listed import LISTED
 from sonar_sampler.presets import PRESETS
-from sonar_sampler.registry import Knob, default, knobs, suggest
+from sonar_sampler.registry import Knob, SonarConfig, default, knobs, suggest
 from sonar_sampler.steps import parse_step
 
 AS_SELECTED = "As selected above"
@@ -55,13 +55,12 @@ class Option:
     axis: bool = True
 
 
-def _of_core(group: str) -> dict[str, Option]:
-    options = {}
-    for name, knob in knobs().items():
-        if knob.group == group:
-            value = default(name)
-            options[name] = Option(knob, _shown(knob, value))
-    return options
+def _of_table(group: str, table: Any = SonarConfig) -> dict[str, Option]:
+    return {
+        name: Option(knob, _shown(knob, default(name, table)))
+        for name, knob in knobs(table).items()
+        if knob.group == group
+    }
 
 
 def _shown(knob: Knob, value: Any) -> Any:
@@ -86,7 +85,7 @@ OPTIONS: Mapping[str, Option] = {
         ),
         default=AS_SELECTED,
     ),
-    **_of_core("momentum"),
+    **_of_table("momentum"),
     "ref_source": Option(
         Knob(
             "Reference",
@@ -110,7 +109,7 @@ OPTIONS: Mapping[str, Option] = {
         stored=False,
         axis=False,
     ),
-    **_of_core("reference"),
+    **_of_table("reference"),
     "ref_mask": Option(
         Knob(
             "Reference mask",
@@ -170,7 +169,7 @@ OPTIONS: Mapping[str, Option] = {
     "grid_momentum_hist": Option(
         Knob("Momentum history search list", _LIST, "text", "grid"), default="0.2:0.8:5", axis=False
     ),
-    **{name: Option(knob, gradients.default(name)) for name, knob in gradients.knobs().items()},
+    **_of_table("gradients", Gradients),
     "preset": Option(
         Knob(
             "Preset",
