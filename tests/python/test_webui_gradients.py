@@ -4,7 +4,7 @@ import re
 
 import pytest
 import torch
-from webui.jobs import encode, picture
+from webui.jobs import FORMS, encode, picture
 
 PLAIN = {"momentum": 1.0}
 PROMPT = {**PLAIN, "grad_c_iter": 3, "grad_c_alpha": 0.02}
@@ -196,6 +196,8 @@ def test_a_text_that_is_pasted_brings_the_options_back(host):
     assert values["Reference iterations"] == 0
 
 
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("named", [True, False], ids=["named", "listed"])
 @pytest.mark.parametrize(
     ("options", "text"),
     [
@@ -211,10 +213,12 @@ def test_a_text_that_is_pasted_brings_the_options_back(host):
         ),
     ],
 )
-def test_requests_that_make_no_sense_are_refused(host, options, text):
-    assert text in host.refused(
-        args=[options] if host.is_dropdown else None, sonar=None if host.is_dropdown else options
-    )
+def test_requests_that_make_no_sense_are_refused(host, form, named, options, text):
+    """By name and in the list of the panel's values, also where the option means nothing yet."""
+    host.use(form)
+    if "ref_image" in options and not named:
+        options = {**options, "ref_source": "Image", "ref_image": picture()}
+    assert text in (host.refused(args=[options]) if named else host.refused(sonar=options))
 
 
 def test_a_drawing_on_the_reference_is_its_mask(host):

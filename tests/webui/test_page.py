@@ -267,12 +267,17 @@ def test_a_reference_is_uploaded(page, webui, tmp_path):
     assert difference(plain, webui.run(seed=31, cfg_scale=7, sonar={}, **FAST).image) == 0
 
 
-def test_guided_by_an_image(page, webui, tmp_path):
+def choose_guided(page):
+    """A plain job with the preset, at the tab where its image is given."""
     page.at("#txt2img_prompt textarea").fill("a cat")
     page.select("#txt2img_sampling", "Euler a")
     page.open_panel()
     page.select(page.id("preset"), "Guided by an image")
     page.open_tab("reference")
+
+
+def test_guided_by_an_image(page, webui, tmp_path):
+    choose_guided(page)
     for name in ("ref_image", "ref_detail", "ref_fade", "ref_match", "ref_mask"):
         page.expect_shown(name)
     picture().save(tmp_path / "reference.png")
@@ -294,11 +299,7 @@ def test_guided_by_an_image(page, webui, tmp_path):
 
 
 def test_a_drawing_on_the_reference_is_its_mask(page, webui, tmp_path):
-    page.at("#txt2img_prompt textarea").fill("a cat")
-    page.select("#txt2img_sampling", "Euler a")
-    page.open_panel()
-    page.select(page.id("preset"), "Guided by an image")
-    page.open_tab("reference")
+    choose_guided(page)
     picture().save(tmp_path / "reference.png")
     page.at(f"{page.id('ref_image')} input[type=file]").set_input_files(tmp_path / "reference.png")
     canvas = page.at(f"{page.id('ref_image')} canvas[key=interface]")
@@ -315,25 +316,6 @@ def test_a_drawing_on_the_reference_is_its_mask(page, webui, tmp_path):
     assert "Sonar reference mask hash" in page.infotext
     everywhere = webui.run(seed=36, cfg_scale=7, sonar={**GUIDED, "ref_image": encode(picture())}, **FAST)
     assert difference(page.images()[0], everywhere.image) > 0
-
-
-def test_gradients_are_off_and_can_be_switched_on(page, webui):
-    page.at("#txt2img_prompt textarea").fill("a cat")
-    page.select("#txt2img_sampling", "Euler a")
-    page.open_panel()
-    page.generate(seed=37)
-    assert "loss" not in page.infotext
-    page.open_tab("gradients")
-    page.number(page.id("grad_c_iter"), 3)
-    page.number(page.id("grad_c_alpha"), 0.05)
-    page.number(page.id("grad_x_iter"), 2)
-    expect(page.says("summary")).to_contain_text("gradients")
-    page.generate(seed=38)
-    page.shot("gradients")
-    assert "Sonar prompt iterations: 3" in page.infotext
-    assert "Sonar prompt loss: " in page.infotext
-    assert "Sonar latent loss: " in page.infotext
-    assert difference(page.images()[0], webui.run(seed=38, cfg_scale=7, sonar={}, **FAST).image) > 0
 
 
 def test_a_reference_that_is_missing_is_told(page):

@@ -82,6 +82,8 @@ def read(given: Mapping[str, Any], shown: Mapping[str, Any] | None = None, page_
     checked = {name: check(name, value) for name, value in reference.drawn({**(shown or {}), **given}).items()}
     values = {name: checked[name] if name in checked else settings.checked(name) for name in OPTIONS}
     name = page_sampler if values["sampler"] == AS_SELECTED else sampler_name(values["sampler"])
+    # As they are: a bad value is refused also where it means nothing yet.
+    of_gradients = {name: values[name] for name in of_group("gradients")}
     values = acting(values, name, given)
     for image in ("ref_image", "ref_mask"):
         values[image] = reference.decode(values[image], image)
@@ -97,7 +99,7 @@ def read(given: Mapping[str, Any], shown: Mapping[str, Any] | None = None, page_
         ref_source=values["ref_source"],
         ref_image=values["ref_image"] if values["ref_source"] == REF_IMAGE else None,
         ref_mask=values["ref_mask"],
-        gradients=_gradients(values, checked, config),
+        gradients=_gradients(of_gradients, checked, None if values["ref_source"] == REF_OFF else config),
         hires=values["hires"],
         upscale=_upscale(values) if values["upscale"] else None,
     )
@@ -134,13 +136,12 @@ def _config(values: Mapping[str, Any], given: Mapping[str, Any]) -> SonarConfig:
         raise _blamed(error, given) from None
 
 
-def _gradients(values: Mapping[str, Any], given: Mapping[str, Any], config: SonarConfig) -> Gradients | None:
-    options = {name: values[name] for name in of_group("gradients")}
+def _gradients(options: Mapping[str, Any], given: Mapping[str, Any], referring: SonarConfig | None) -> Gradients | None:
     whole = {name: int(value) for name, value in options.items() if OPTIONS[name].knob.kind == "whole"}
     try:
         gradients = Gradients(**{**options, **whole})
-        if values["ref_source"] != REF_OFF:
-            gradients.check(config)
+        if referring is not None:
+            gradients.check(referring)
     except ConfigError as error:
         raise _blamed(error, given) from None
     return gradients if gradients.is_on else None
