@@ -130,7 +130,7 @@ def test_a_picture_of_a_grid_that_diverges_leaves_the_others(tmp_path, monkeypat
     monkeypatch.setattr(Job, "run", failing)
     done = call("grid", *QUICK, "--momentum", "0.7:0.9", "--momentum-hist", "0.5", "--json", out=tmp_path)
     assert done.exit_code == 1
-    assert "1 pictures could not be made; the first: step 3" in done.stderr
+    assert "1 pictures could not be made; the first: momentum-0.8-history-0.5: step 3" in done.stderr
     told = json.loads(done.stdout)
     assert told["complete"] is False
     assert [picture["momentum"] for picture in told["pictures"]] == [0.7, 0.9]

@@ -82,7 +82,7 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_makes_the_rest(tmp_path,
 
 def test_a_sampler_of_ones_own_is_sent_and_loaded_once_in_each_worker(tmp_path, dask):
     log = tmp_path / "loaded"
-    (tmp_path / "own.py").write_text(OWN.format(log=str(log), at_08="pass"))
+    (tmp_path / "own.py").write_text(OWN.format(log=str(log), at_08="pass", otherwise="pass"))
     search = ["txt2img", *QUICK, "--count", "6", "--sampler", f"{tmp_path / 'own.py'}:own"]
     made(*search, out=tmp_path / "one")
     log.unlink()
@@ -137,7 +137,7 @@ def test_a_worker_that_is_killed_loses_nothing(tmp_path, alone, cluster, dask):
 
 
 def test_a_picture_that_ends_every_worker_is_named(tmp_path, dask):
-    (tmp_path / "own.py").write_text(OWN.format(log=os.devnull, at_08="os._exit(1)"))
+    (tmp_path / "own.py").write_text(OWN.format(log=os.devnull, at_08="os._exit(1)", otherwise="pass"))
     own = ["--momentum", "0.8", "--momentum-hist", "0.5", "--sampler", f"{tmp_path / 'own.py'}:own"]
     line = refused("grid", *QUICK, *own, *dask, out=tmp_path, status=1)
     assert "momentum-0.8-history-0.5: the workers cannot make it: Attempted to run task" in line

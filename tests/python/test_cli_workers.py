@@ -148,6 +148,7 @@ with open({log!r}, "a") as log:
 def own(denoise, x, sigmas, config, **options):
     if config.momentum == 0.8:
         {at_08}
+    {otherwise}
     return sample(denoise, x, sigmas, config, **options)
 """
 
@@ -157,8 +158,8 @@ def own(tmp_path):
     """A sampler of one's own that does something else in the middle row, and the ids of processes that load it."""
     log = tmp_path / "loaded"
 
-    def written(at_08):
-        (tmp_path / "own.py").write_text(OWN.format(log=str(log), at_08=at_08))
+    def written(at_08, otherwise="pass"):
+        (tmp_path / "own.py").write_text(OWN.format(log=str(log), at_08=at_08, otherwise=otherwise))
         return f"{tmp_path / 'own.py'}:own", log
 
     return written
@@ -180,16 +181,23 @@ def test_a_picture_that_diverges_in_a_worker_leaves_the_others(tmp_path, own):
     name, _ = own("raise NumericError('step 3: the latent is not finite')")
     done = call(*GRID, "--sampler", name, "--workers", "2", out=tmp_path)
     assert done.exit_code == 1
-    assert "2 pictures could not be made; the first: step 3: the latent is not finite" in done.stderr
+    assert "2 pictures could not be made" in done.stderr
+    assert "the first: momentum-0.8-history-0.5: step 3: the latent is not finite" in done.stderr
     assert len(finished(tmp_path)) == 4
 
 
 def test_a_picture_that_ends_every_worker_is_named_and_the_others_are_kept(tmp_path, own):
     name, _ = own("os._exit(1)")
-    one = [*GRID[:-1], "0.5"]
-    line = refused(*one, "--sampler", name, "--workers", "2", out=tmp_path, status=1)
-    assert "momentum-0.8-history-0.5: its worker process ended 3 times" in line
-    assert {path.name for path in finished(tmp_path)} >= {"momentum-0.7-history-0.5.png"}
+    done = call(*GRID[:-1], "0.5", "--sampler", name, "--workers", "2", out=tmp_path)
+    assert done.exit_code == 1
+    assert "first: momentum-0.8-history-0.5: the worker that made it ended 3 times" in done.stderr
+    assert {path.name[:12] for path in finished(tmp_path)} == {"momentum-0.7", "momentum-0.9"}
+
+
+def test_workers_that_end_with_every_picture_are_given_up(tmp_path, own):
+    name, _ = own("pass", otherwise="os._exit(1)")
+    line = refused("txt2img", *QUICK, "--count", "50", "--sampler", name, "--workers", "2", out=tmp_path, status=1)
+    assert "the worker that made it ended 3 times" in line
 
 
 def test_an_error_of_a_sampler_in_a_worker_is_the_one_line_of_one_process(tmp_path, own):

@@ -19,7 +19,7 @@ from sonar_sampler.cli.sheet import Layout, sheet
 from sonar_sampler.registry import unused
 
 _SIZE = 256
-_DIVERGED = "diverged"
+_DIVERGED, _LOST = "diverged", "lost"
 
 
 @dataclass(frozen=True)
@@ -43,14 +43,14 @@ class Grid:
         path: of the sheet.
         done: the pictures that are there.
         resumed: how many of them were there before.
-        diverged: what went wrong with each picture that could not be made.
+        failed: what went wrong with each picture that could not be made.
         interrupted: whether Ctrl-C ended it.
     """
 
     path: Path
     done: tuple[Cell, ...]
     resumed: int
-    diverged: tuple[str, ...]
+    failed: tuple[str, ...]
     interrupted: bool
 
 
@@ -77,7 +77,7 @@ def run_grid(
 
     Raises:
         ConfigError: the sheet would be too large.
-        WorkerError: the executor cannot make a picture. Those that it made are kept.
+        WorkerError: the executor fails. The pictures that it made are kept.
         OutputError: a file cannot be written.
     """
     job = recipe.job
@@ -93,7 +93,7 @@ def run_grid(
     layout.check()
     path, cells = _place(recipe, out, suffix)
     shown: dict[str, Image.Image | str] = {}
-    diverged: dict[str, str] = {}
+    failed: dict[str, str] = {}
     resumed, interrupted = 0, False
     try:
         missing = {}
@@ -107,8 +107,9 @@ def run_grid(
         jobs = {name: cell.recipe.job for name, cell in missing.items()}
         with closing(pictures(GRID, jobs, report, executor, at_once)) as made:
             for name, outcome in made:
-                if isinstance(outcome, NumericError):
-                    diverged[name], shown[name] = str(outcome), _DIVERGED
+                if isinstance(outcome, Exception):
+                    failed[name] = f"{name}: {outcome}"
+                    shown[name] = _DIVERGED if isinstance(outcome, NumericError) else _LOST
                 else:
                     png.save(outcome, missing[name].recipe, missing[name].path)
                     shown[name] = _small(outcome)
@@ -117,7 +118,7 @@ def run_grid(
     found = iter([shown.get(cell.name) for cell in cells])
     png.save(sheet([[next(found) for _ in histories] for _ in momenta], layout), recipe, path)
     done = tuple(cell for cell in cells if isinstance(shown.get(cell.name), Image.Image))
-    told = tuple(diverged[cell.name] for cell in cells if cell.name in diverged)
+    told = tuple(failed[cell.name] for cell in cells if cell.name in failed)
     return Grid(path, done, resumed, told, interrupted)
 
 

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 import click
 
-from sonar_sampler import ConfigError, NumericError, __version__
+from sonar_sampler import ConfigError, SonarError, __version__
 from sonar_sampler.cli import png
 from sonar_sampler.cli.contact import contact_sheet
 from sonar_sampler.cli.failures import FAILED, INTERRUPTED, Group
@@ -53,7 +53,7 @@ def main() -> None:
     \b
     Exit status:
       0    done
-      1    could not be done: no file could be written, or the pictures diverged
+      1    could not be done: no file written, or a picture diverged or is lost
       2    a wrong command, option or value, or a file that cannot be used
       130  interrupted with Ctrl-C; what was finished is kept
     """  # noqa: D301 - click's mark for lines that are not wrapped
@@ -82,8 +82,8 @@ def txt2img(count: int, workers: Workers, out: Path, report: Report, **given: An
             _interrupted(job, report)
         raise
     _resumed(search.resumed, report)
-    if search.diverged:
-        raise NumericError(f"{len(search.diverged)} pictures could not be made; the first: {search.diverged[0]}")
+    if search.failed:
+        raise SonarError(f"{len(search.failed)} pictures could not be made; the first: {search.failed[0]}")
 
 
 @main.command(short_help="Try several momenta: one annotated sheet.")
@@ -169,7 +169,7 @@ def again(
         try_folder(out)
         with workers.started(report) as (executor, at_once):
             ((_, picture),) = pictures("again", {str(image): recipe.job}, report, executor, at_once)
-        if isinstance(picture, NumericError):
+        if isinstance(picture, Exception):
             raise picture
         path = free_path(out, recipe.job.prompt, str(recipe.job.config.seed), "again")
         png.save(picture, recipe, path)
@@ -203,12 +203,12 @@ def _make_grid(recipe: Recipe, workers: Workers, out: Path, report: Report, suff
         {"path": str(cell.path), **{name: getattr(cell.recipe.job.config, name) for name in SEARCHED}}
         for cell in made.done
     ]
-    report.made(made.path, recipe, complete=not made.interrupted and not made.diverged, pictures=cells)
+    report.made(made.path, recipe, complete=not made.interrupted and not made.failed, pictures=cells)
     _resumed(made.resumed, report)
     if made.interrupted:
         _interrupted(recipe.job, report)
-    if made.diverged:
-        report.note(f"{len(made.diverged)} pictures could not be made; the first: {made.diverged[0]}")
+    if made.failed:
+        report.note(f"{len(made.failed)} pictures could not be made; the first: {made.failed[0]}")
         raise SystemExit(FAILED)
 
 

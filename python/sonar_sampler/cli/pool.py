@@ -17,9 +17,7 @@ AT_ONCE = 64
 """Pictures that an executor is asked for at a time, if nobody knows how many workers it has."""
 
 TRIES = 3
-"""How often a picture is begun whose worker died."""
-
-Outcome = Image.Image | NumericError
+"""How often a picture is begun whose worker died; and how many are given up before the workers are, with none made."""
 
 # A wait without an end cannot be interrupted on Windows.
 _SECONDS = 1.0
@@ -27,6 +25,13 @@ _SECONDS = 1.0
 
 class WorkerError(SonarError):
     """The workers of an executor cannot be reached, or cannot make a picture; the message says which and why."""
+
+
+class LostError(WorkerError):
+    """A picture was begun `TRIES` times and its worker died each time."""
+
+
+Outcome = Image.Image | NumericError | LostError
 
 
 def pictures(
@@ -46,10 +51,11 @@ def pictures(
             at most. Twice the workers keeps them busy.
 
     Yields:
-        Name and picture, as they are finished; a NumericError in place of one that diverged.
+        Name and picture, as they are finished; a NumericError in place of one that diverged, a LostError of one that
+            ends its workers.
 
     Raises:
-        WorkerError: the executor failed, or lost a picture `TRIES` times.
+        WorkerError: the executor failed, or lost `TRIES` pictures and made none.
         Whatever else a job raises passes through.
     """
     if executor is None:
@@ -76,7 +82,7 @@ def attempt(job: Job, progress: Progress | None = None) -> Image.Image | Excepti
 
 
 def _outcome(result: Image.Image | Exception) -> Outcome:
-    if isinstance(result, Image.Image | NumericError):
+    if isinstance(result, Outcome):
         return result
     raise result
 
@@ -87,6 +93,7 @@ def _from_workers(
     waiting = deque(jobs)
     running: dict[Future[Image.Image | Exception], str] = {}
     begun: Counter[str] = Counter()
+    made = lost = 0
     try:
         while waiting or running:
             while waiting and len(running) < _room(begun, waiting[0], running.values(), at_once):
@@ -100,14 +107,20 @@ def _from_workers(
                 try:
                     result = future.result()
                 except BrokenExecutor as error:
-                    if begun[name] == TRIES:
-                        raise WorkerError(
-                            f"{name}: its worker process ended {TRIES} times; there may be too little memory for it"
-                        ) from error
-                    waiting.appendleft(name)
+                    if begun[name] < TRIES:
+                        waiting.appendleft(name)
+                        continue
+                    ended = LostError(
+                        f"the worker that made it ended {TRIES} times; there may be too little memory for it"
+                    )
+                    lost += 1
+                    if lost == TRIES and not made:
+                        raise WorkerError(f"{name}: {ended}") from error
+                    yield name, ended
                 except Exception as error:
                     raise WorkerError(f"{name}: the workers cannot make it: {_reason(error)}") from error
                 else:
+                    made += 1
                     yield name, result
     finally:
         for future in running:

@@ -7,7 +7,6 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
-from sonar_sampler import NumericError
 from sonar_sampler.cli import kept, png
 from sonar_sampler.cli.files import candidates, free_path
 from sonar_sampler.cli.job import Job
@@ -22,11 +21,11 @@ class Search:
 
     Attributes:
         resumed: how many of the pictures were there before.
-        diverged: what went wrong with each picture that could not be made.
+        failed: what went wrong with each picture that could not be made.
     """
 
     resumed: int
-    diverged: tuple[str, ...]
+    failed: tuple[str, ...]
 
 
 def run_seeds(
@@ -45,7 +44,7 @@ def run_seeds(
         executor, at_once: where the pictures are made, as in `pool.pictures`. Files are written here alone.
 
     Raises:
-        WorkerError: the executor cannot make a picture. Those that it made are kept.
+        WorkerError: the executor fails. The pictures that it made are kept.
         OutputError: a file cannot be written.
     """
     first = int(job.config.seed)  # type: ignore[arg-type]
@@ -59,16 +58,16 @@ def run_seeds(
             report.made(path, recipe)
             resumed += 1
     jobs = {name: recipe.job for name, recipe in missing.items()}
-    diverged = {}
+    failed = {}
     with closing(pictures("txt2img", jobs, report, executor, at_once)) as made:
         for name, outcome in made:
-            if isinstance(outcome, NumericError):
-                diverged[name] = f"{name}: {outcome}"
+            if isinstance(outcome, Exception):
+                failed[name] = f"{name}: {outcome}"
                 continue
             path = free_path(out, *_words(missing[name]))
             png.save(outcome, missing[name], path)
             report.made(path, missing[name])
-    return Search(resumed, tuple(diverged[name] for name in recipes if name in diverged))
+    return Search(resumed, tuple(failed[name] for name in recipes if name in failed))
 
 
 def _own(recipe: Recipe, out: Path) -> Path | None:
