@@ -1,8 +1,15 @@
 """The pack's root for ComfyUI: all of it is in the package `sonar_sampler`."""
 
+import sys
 from pathlib import Path
 
-from sonar_sampler.hosts.comfyui import comfy_entrypoint
+try:
+    from sonar_sampler.hosts.comfyui import comfy_entrypoint
+except ModuleNotFoundError as error:
+    if error.name != "sonar_sampler":
+        raise
+    # ComfyUI shows the message in its log, behind the pack's name.
+    raise ImportError(f'Sonar needs its package: "{sys.executable}" -m pip install "sonar-sampler[torch]"') from None
 
 # Whole, because a clone of the repository is loaded from the folder above.
 WEB_DIRECTORY = str(Path(__file__).parent / "web")

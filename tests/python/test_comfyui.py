@@ -4,7 +4,9 @@ With COMFYUI_PATH it is in a checkout of ComfyUI, for which the interpreter must
 """
 
 import asyncio
+import builtins
 import importlib
+import importlib.util
 import json
 import math
 import os
@@ -247,9 +249,33 @@ def test_the_pack_is_what_the_registry_wants():
     for workflow in workflows:
         graph = json.loads(workflow.read_text())
         assert any(each["type"].startswith("Sonar") or "sonar_" in str(each) for each in graph["nodes"])
+        made, *scaled = (
+            each["widgets_values"]
+            for kind in ("EmptyLatentImage", "ImageScale")
+            for each in graph["nodes"]
+            if each["type"] == kind
+        )
+        # A reference of another size is refused, and nobody's picture has this one.
+        assert ("SonarGuidance" in str(graph)) == bool(scaled)
+        assert all(scale[1:3] == made[:2] for scale in scaled)
         assert workflow.with_suffix(".jpg").exists() or workflow.with_suffix(".png").exists()
     for locale in ("en", "zh"):
         told = json.loads((folder / "locales" / locale / "nodeDefs.json").read_text())
         assert set(told) == {"SonarSampler", "SonarGuidance", "SonarSchedule"}
     for name in ("SonarSampler", "SonarGuidance", "SonarSchedule"):
         assert (folder / "web" / "docs" / f"{name}.md").exists()
+
+
+def test_a_pack_without_its_package_says_how_to_install_it(monkeypatch):
+    error = ModuleNotFoundError("No module named 'sonar_sampler'", name="sonar_sampler")
+    find = builtins.__import__
+
+    def without(name, *arguments, **options):
+        if name.startswith("sonar_sampler"):
+            raise error
+        return find(name, *arguments, **options)
+
+    spec = importlib.util.spec_from_file_location("pack_alone", ROOT / "comfyui" / "__init__.py")
+    monkeypatch.setattr("builtins.__import__", without)
+    with pytest.raises(ImportError, match=r'-m pip install "sonar-sampler\[torch\]"'):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))
