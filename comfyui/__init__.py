@@ -8,8 +8,10 @@ try:
 except ModuleNotFoundError as error:
     if error.name != "sonar_sampler":
         raise
+    clone = Path(__file__).parent.parent
+    package = clone if (clone / "Cargo.toml").exists() else "sonar-sampler[torch]"
     # ComfyUI shows the message in its log, behind the pack's name.
-    raise ImportError(f'Sonar needs its package: "{sys.executable}" -m pip install "sonar-sampler[torch]"') from None
+    raise ImportError(f'Sonar needs its package: "{sys.executable}" -m pip install "{package}"') from None
 
 # Whole, because a clone of the repository is loaded from the folder above.
 WEB_DIRECTORY = str(Path(__file__).parent / "web")
