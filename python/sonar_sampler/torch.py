@@ -14,7 +14,6 @@ import inspect
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, Protocol
 
 import torch
@@ -22,6 +21,7 @@ from tqdm.auto import tqdm
 
 from sonar_sampler._core import run_for
 from sonar_sampler.brownian import BrownianNoise
+from sonar_sampler.elementary import ELEMENTARY
 from sonar_sampler.errors import ConfigError, ScheduleError, shown
 from sonar_sampler.gradients import Gradients
 from sonar_sampler.host_noise import HostNoise, NoiseSampler, private_seed
@@ -206,7 +206,7 @@ def _sample(
             reference_mask=tensors.optional(reference_mask, "reference_mask"),
             history=tensors.optional(history, "history"),
             threads=torch.get_num_threads(),
-            elementary=_ELEMENTARY[tensors.working],
+            elementary=ELEMENTARY[tensors.working],
         )
     result = tensors.result(latent)
     return result if optimiser is None else optimiser.of_latent(result, len(sigmas) - 1)
@@ -287,20 +287,6 @@ class _Host:
         if self._draw is None:
             return None
         return self._tensors.array(self._draw(self._levels[level], self._levels[next_level]), NOISE)
-
-
-def _elementary(dtype: torch.dtype) -> Callable[[str, float], float]:
-    """Elementary functions as torch computes them, for k-diffusion's bits: MKL's are not always rounded right."""
-
-    @lru_cache(maxsize=4096)
-    def elementary(function: str, value: float) -> float:
-        result: float = getattr(torch.tensor(value, dtype=dtype), function)().item()
-        return result
-
-    return elementary
-
-
-_ELEMENTARY = {dtype: _elementary(dtype) for dtype in (torch.float32, torch.float64)}
 
 
 def _schedule(sigmas: Any) -> Tensor:

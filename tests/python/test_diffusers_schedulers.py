@@ -30,6 +30,22 @@ def test_without_momentum_it_is_diffusers_own_bit_for_bit_and_leaves_its_generat
     assert torch.equal(*(each.get_state() for each in generators))
 
 
+def test_the_numbers_of_a_step_are_torchs_also_where_its_square_root_is_not_rounded_right(monkeypatch):
+    from sonar_sampler.hosts.diffusers import run
+
+    asked = []
+
+    def next_to_it(function, value):
+        asked.append(function)
+        return torch.tensor(value).sqrt().nextafter(torch.tensor(9.0)).item()
+
+    x = noise() * 14
+    with_torchs = walk(made(SonarScheduler), x, generator=seeded())
+    monkeypatch.setattr(run, "ELEMENTARY", {torch.float32: next_to_it})
+    assert not torch.equal(with_torchs, walk(made(SonarScheduler), x, generator=seeded()))
+    assert set(asked) == {"sqrt"}
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
 def test_lower_precisions_stay_near_diffusers_own(dtype):
     own = PLAIN["euler_a"](**SD)

@@ -10,6 +10,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 
 from sonar_sampler import ConfigError, Denoise, DtypeError, Noise, SonarConfig, Stepper
+from sonar_sampler.elementary import ELEMENTARY
 from sonar_sampler.errors import shown
 from sonar_sampler.host_noise import private_seed
 from sonar_sampler.registry import SOLVERS
@@ -63,6 +64,7 @@ class Run:
             reference=None if reference is None else self._given(reference, "reference"),
             reference_mask=None if mask is None else self._given(mask, "mask"),
             record=record,
+            elementary=ELEMENTARY[torch.float32],
         )
 
     def step(
