@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -218,6 +219,24 @@ def test_workers_share_the_cores(monkeypatch, given):
     with Processes(2) as processes:
         assert processes.submit(os.getenv, "OMP_NUM_THREADS").result() == (given or str(max(1, cores // 2)))
     assert os.environ.get("OMP_NUM_THREADS") == given
+
+
+def large():
+    return bytes(80_000_000)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.05, 0.1])
+def test_workers_that_end_while_they_send_keep_nobody_waiting(after):
+    from sonar_sampler.cli.processes import Processes
+
+    processes = Processes(2)
+    results = [processes.submit(large) for _ in range(6)]
+    results[0].result()
+    time.sleep(after)
+    ending = threading.Thread(target=processes.shutdown, daemon=True)
+    ending.start()
+    ending.join(30)
+    assert not ending.is_alive()
 
 
 class Counting(ThreadPoolExecutor):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from functools import partial
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
 from typing import ParamSpec, TypeVar
@@ -17,6 +19,9 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _THREADS = "OMP_NUM_THREADS"
+
+# Seconds in which a result is sent; a worker that has none ends sooner, with the pool.
+_SENDING = 2.0
 
 
 class Processes(Executor):
@@ -39,13 +44,14 @@ class Processes(Executor):
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Runs a function in a worker, which may start for it."""
+        work = partial(fn, *args, **kwargs)
         with _interrupts_blocked(), _threads(max(1, _cores() // self._count)):
             try:
-                return self._pool.submit(fn, *args, **kwargs)
+                return self._pool.submit(_run, work)
             except BrokenProcessPool:
                 self._pool.shutdown(wait=False)
                 self._pool = self._new_pool()
-                return self._pool.submit(fn, *args, **kwargs)
+                return self._pool.submit(_run, work)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = True) -> None:
         """Ends the workers, also in the middle of their work."""
@@ -64,10 +70,35 @@ def _begin(watched: Connection) -> None:
     threading.Thread(target=_end_with, args=(watched,), daemon=True).start()
 
 
+class _Work:
+    """What a worker is at. It must not end while it sends a result: the other side would wait for the rest."""
+
+    gate = threading.Lock()
+    inside = ending = False
+
+
+def _run(work: Callable[[], T]) -> T:
+    with _Work.gate:
+        _Work.inside = True
+        ending = _Work.ending
+    if ending:
+        threading.Event().wait()
+    try:
+        return work()
+    finally:
+        with _Work.gate:
+            _Work.inside = False
+
+
 def _end_with(watched: Connection) -> None:
     try:
         watched.poll(None)
     finally:
+        with _Work.gate:
+            _Work.ending = True
+            if _Work.inside:
+                os._exit(0)
+        time.sleep(_SENDING)
         os._exit(0)
 
 
