@@ -193,12 +193,15 @@ def test_a_picture_that_ends_every_worker_is_named_and_the_others_are_kept(tmp_p
     assert done.exit_code == 1
     assert "first: momentum-0.8-history-0.5: the worker that made it ended 3 times" in done.stderr
     assert {path.name[:12] for path in finished(tmp_path)} == {"momentum-0.7", "momentum-0.9"}
+    colours = opened(tmp_path / "grid-mountains-sunset-7.png").convert("RGB").getcolors(maxcolors=10**7)
+    assert (0xE6, 0xE6, 0xE6) in {colour for _, colour in colours}
 
 
 def test_workers_that_end_with_every_picture_are_given_up(tmp_path, own):
     name, _ = own("pass", otherwise="os._exit(1)")
     line = refused("txt2img", *QUICK, "--count", "50", "--sampler", name, "--workers", "2", out=tmp_path, status=1)
     assert "the worker that made it ended 3 times" in line
+    assert "pictures could not be made" not in line  # not one after the other, 50 times
 
 
 def test_an_error_of_a_sampler_in_a_worker_is_the_one_line_of_one_process(tmp_path, own):
