@@ -108,7 +108,7 @@ class Converged:
 
         if process == "ode":
             return k_sampling.sample_dpmpp_2m(model, x, sigmas, disable=True)
-        return k_sampling.sample_dpmpp_2m_sde(model, x, sigmas, disable=True, noise_sampler=Noise(x, seed))
+        return k_sampling.sample_dpmpp_2m_sde(model, x, sigmas, disable=True, noise_sampler=Noise(x, noise_seed(seed)))
 
 
 def count_of(problem: Problem, size: Size) -> int:
@@ -126,6 +126,11 @@ def start(problem: Problem, images: int, seed: int) -> Tensor:
     return torch.randn(images, *problem.shape, generator=torch.Generator().manual_seed(seed))
 
 
+def noise_seed(seed: int) -> int:
+    """The seed of a run's noise beside its start's: the same for both would draw the start again as the first noise."""
+    return seed + 1_000_000
+
+
 def measure(
     problem: Problem, converged: Converged, case: Case, samplers: Iterable[Sampler], size: Size
 ) -> Iterator[Result]:
@@ -140,7 +145,7 @@ def measure(
         for seed in range(_SAMPLE_SEED, _SAMPLE_SEED + size.seeds):
             model.calls = 0
             x = start(problem, count, seed) * sigmas[0]
-            samples = problem.measured(sampler.run(model, x, sigmas, seed))
+            samples = problem.measured(sampler.run(model, x, sigmas, noise_seed(seed)))
             distance = stick.squared(samples)
             if sampler.process == "between":
                 other = converged.yardstick("ode")[0].squared(samples)

@@ -11,7 +11,7 @@ from torch import Tensor
 from sonar_sampler import SonarConfig
 from sonar_sampler.cli.job import Job
 
-from .experiment import start
+from .experiment import noise_seed, start
 from .k_samplers import EULER_A
 from .package_samplers import LEAD
 from .problems import problem
@@ -58,6 +58,6 @@ def _digits(sampler: Sampler, calls: int) -> Tensor:
         return task.denoise(x, sigma, labels, _GUIDANCE)
 
     sigmas = karras(calls)
-    images = sampler.run(model, start(task, task.classes, _SEED) * sigmas[0], sigmas, _SEED)[:, 0]
+    images = sampler.run(model, start(task, task.classes, _SEED) * sigmas[0], sigmas, noise_seed(_SEED))[:, 0]
     rows = torch.nn.functional.pad(images, (1, 1, 1, 1), value=-1).unflatten(0, (-1, _ACROSS))
     return rows.permute(0, 2, 1, 3).reshape(rows.shape[0] * rows.shape[2], -1)
