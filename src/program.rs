@@ -133,6 +133,16 @@ impl<T: Real> Program<T> {
         self.stages.get(at).map(|numbered| numbered.stage)
     }
 
+    /// The weight that the first step's answer has in the latent after it; none if it takes the answer as it is.
+    pub(crate) fn first_weight(&self) -> Option<f64> {
+        self.stages.iter().take_while(|of| of.step == 0).find_map(|of| match of.stage {
+            At::Move { moves: Move::Step { sigma_hat, sigma_to, rescale, .. }, .. } => {
+                Some((1.0 - sigma_to.wide() / sigma_hat.wide()) * rescale.wide())
+            }
+            _ => None,
+        })
+    }
+
     /// The step of a place: the number of steps past the end.
     pub(crate) fn step(&self, at: usize) -> usize {
         self.stages.get(at).map_or(self.steps, |numbered| numbered.step)

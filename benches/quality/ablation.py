@@ -22,7 +22,9 @@ def _of(name: str, process: str, **options: Any) -> Sampler:
 ABLATION = (
     _of("lead, no guard", "sde", guard=0.0),
     _of("lead, clip only", "sde", clip_only=True),
+    _of("lead, plain ends", "sde", ends=False),
     _of("2M SDE, no guard", "sde", guard=0.0, own_steps=True),
     _of("2M SDE, guard", "sde", own_steps=True),
     _of("lead_ode, no guard", "ode", guard=0.0),
+    _of("lead_ode, plain ends", "ode", ends=False),
 )

@@ -7,17 +7,20 @@
 //! y     = x - D                                                 for a flow model x - (1 - sigma_hat) D
 //! trust = clip(2 - rms(y) / sqrt(sigma_hat^2 + (std(D) / 2.5)^2), -1, 1)
 //! turn  = <D - H, y> / <D - H, D - H>
-//! s     = p trust min(1, g std(D) / (p rms(D - H))) clip(1 + turn / 2, 1/2, 1)      trust > 0
-//!         p trust                                                                  trust <= 0: a lag, which damps
-//!         p                                                                        g = 0
-//!         0                 in the first step, in a step that ends at sigma 0, and where the above is not finite
-//! H    <- k H + (1 - k) D                                       the first H is D
+//! q     = p                    in a step to sigma 0: p min(1, 2 / (r^2 - 1)), r the quotient of the last two levels
+//! s     = c + q trust min(1, g std(D) / (q rms(D - H))) clip(1 + turn / 2, 1/2, 1)      trust > 0
+//!         c + q trust                                                                  trust <= 0: a lag, it damps
+//!         p                    g = 0; not in a step to sigma 0
+//!         0                    in the first step, and where the above is not finite
+//! c     = p W t / (sigma_hat - t)        in the second step, which goes to t; 0 in the others
+//! H    <- k H + (1 - k) D                the first H is D
 //! the solver's derivative is taken with D + s (D - H) in the place of D
 //! ```
 //!
-//! On equal steps in log sigma, `p = 1/2`, `k = 0` without the guard is DPM-Solver++(2M) (Lu et al., 2022). What the
-//! guard does and why is in docs/quality.md: a posterior mean has E|y|^2 <= n sigma_hat^2 and turn >= 0, and an answer
-//! that strong guidance pushed off has not.
+//! `c` makes good what the first step could not know: its answer, of weight `W` in the latent, becomes the mean of itself
+//! and the second (for `p = 1/2`; the trapezoid rule). On equal steps in log sigma, `p = 1/2`, `k = 0` without the guard
+//! is DPM-Solver++(2M) (Lu et al., 2022). What the guard does and why is in docs/quality.md: a posterior mean has
+//! E|y|^2 <= n sigma_hat^2 and turn >= 0, and an answer that strong guidance pushed off has not.
 
 use super::Direction;
 use crate::formula::{Formula, Point};
@@ -33,6 +36,8 @@ const SPREAD: f64 = 1.0 / 2.5;
 pub struct Lead {
     /// How far ahead where all is trusted.
     pub p: f64,
+    /// What is added to that for the first step, whatever is trusted.
+    pub catch_up: f64,
     /// How much of the history survives the step.
     pub k: f64,
     /// How far at most, in standard deviations of the answer; 0: everything is trusted.
@@ -81,6 +86,7 @@ impl Lead {
         } else {
             self.p * trust
         };
+        let share = self.catch_up + share;
         if share.is_finite() { share } else { 0.0 }
     }
 

@@ -53,6 +53,12 @@ pub struct Present<'a> {
     pub steps: usize,
     /// Whether the step ends at sigma 0.
     pub ends_at_zero: bool,
+    /// How many times as much noise as now the latent had, in units of the image in it, when the model answered before;
+    /// none in the first step.
+    pub fell: Option<f64>,
+    /// How much of a change of the first answer, on which no momentum acted, would now be one of the present answer; 0
+    /// in all but the second step.
+    pub first_left: f64,
     /// The level at which the model answered.
     pub sigma_hat: f64,
     /// The factor of the clean image in what it saw: 1, for a flow model 1 - `sigma_hat`.
@@ -69,13 +75,15 @@ impl MomentumOptions {
     /// The direction of a step.
     #[must_use]
     pub fn direction<T: Real>(&self, present: Present<'_>) -> Directed<T> {
-        let Present { step, steps, ends_at_zero, sigma_hat, clean, acts, has_history, seeds } = present;
+        let Present { step, steps, sigma_hat, clean, acts, has_history, seeds, .. } = present;
         let (momentum, momentum_hist) = (self.at(step, steps), self.momentum_hist.at(step));
         match self.momentum_mode {
             MomentumMode::Lead if acts => {
-                let p = if has_history && !ends_at_zero { 1.0 - momentum } else { 0.0 };
+                let guard = self.lead_guard;
+                let p = if has_history { (1.0 - momentum) * reach(guard, &present) } else { 0.0 };
+                let catch_up = if guard > 0.0 { (1.0 - momentum) * present.first_left } else { 0.0 };
                 let k = if has_history { momentum_hist } else { 0.0 };
-                Directed::Lead(Lead { p, k, guard: self.lead_guard, sigma_hat, clean })
+                Directed::Lead(Lead { p, catch_up, k, guard, sigma_hat, clean })
             }
             MomentumMode::Classic if momentum < 1.0 => {
                 let classic = |sign| {
@@ -93,6 +101,16 @@ impl MomentumOptions {
             }
             _ => Directed::Plain,
         }
+    }
+}
+
+/// How far ahead a lead goes in a step, in units of `1 - momentum`: 1, but as far as the answer may be taken to go on
+/// in the square of the level where the step ends at sigma 0.
+fn reach(guard: f64, present: &Present<'_>) -> f64 {
+    match present.fell {
+        _ if !present.ends_at_zero => 1.0,
+        Some(fell) if guard > 0.0 && fell > 1.0 => (2.0 / (fell * fell - 1.0)).min(1.0),
+        _ => 0.0,
     }
 }
 

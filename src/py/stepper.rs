@@ -14,7 +14,7 @@ use crate::error::Error;
 use crate::program::Program;
 use crate::pull::Reference;
 use crate::real::Real;
-use crate::run::{Manner, Phase, Request, State};
+use crate::run::{Manner, Past, Phase, Request, State};
 use crate::schedule::Elementary;
 
 /// The stepper needs the denoised latent: feed `model(x, sigma)`.
@@ -314,17 +314,21 @@ fn shown<T: Number>(py: Python<'_>, run: &NumpyRun<T>, numbers: Option<&[T]>) ->
 /// The phases, by the numbers that they have in Python.
 const PHASES: [Phase; 3] = [Phase::Waiting, Phase::Asked, Phase::Failed];
 
+/// The histories, likewise.
+const PASTS: [Past; 3] = [Past::None, Past::Begun, Past::Given];
+
 /// The names of a state's arrays in Python.
 const ARRAYS: [&str; 3] = ["x", "ahead", "denoised"];
 const REFERENCE: [&str; 2] = ["reference", "reference_mask"];
 const OWN: [&str; 3] = ["older", "history", "momentum_d"];
 
 fn state_of<'py, T: Number>(py: Python<'py>, run: &NumpyRun<T>) -> PyResult<Bound<'py, PyDict>> {
-    let State { at, phase, has_history, sizes, reference, arrays, own } =
+    let State { at, phase, past, sizes, reference, arrays, own } =
         run.core().state(|array| arrays::copy(array.bind(py)))?;
     let state = PyDict::new(py);
     let phase = PHASES.iter().position(|known| *known == phase);
-    state.set_item("run", (at, phase, has_history, sizes, run.is_half()))?;
+    let past = PASTS.iter().position(|known| *known == past);
+    state.set_item("run", (at, phase, past, sizes, run.is_half()))?;
     for (name, numbers) in REFERENCE.into_iter().zip(reference.arrays()) {
         state.set_item(name, numbers.to_pyarray(py))?;
     }
@@ -339,8 +343,9 @@ fn state_of<'py, T: Number>(py: Python<'py>, run: &NumpyRun<T>) -> PyResult<Boun
 
 fn restore<T: Number>(run: &mut NumpyRun<T>, state: &Bound<'_, PyDict>) -> PyResult<()> {
     let state = state.as_any();
-    let (at, phase, has_history, sizes, half): (_, usize, _, _, _) = state.get_item("run")?.extract()?;
+    let (at, phase, past, sizes, half): (_, usize, usize, _, _) = state.get_item("run")?.extract()?;
     let phase = PHASES.get(phase).copied().unwrap_or(Phase::Failed);
+    let past = PASTS.get(past).copied().unwrap_or(Past::None);
     let pickled = |name: &str| -> PyResult<Option<Bind<'_, T>>> {
         let given = Some(state.get_item(name)?).filter(|given| !given.is_none());
         given.map(|given| arrays::latent_like(&given, "a pickled array", run.core().shape())).transpose()
@@ -355,6 +360,6 @@ fn restore<T: Number>(run: &mut NumpyRun<T>, state: &Bound<'_, PyDict>) -> PyRes
     let core = run.core();
     let reference = Reference::of_arrays(&core.config().reference, core.shape(), [image?, mask?])?;
     run.set_half(half);
-    run.core_mut().restore(State { at, phase, has_history, sizes, reference, arrays, own });
+    run.core_mut().restore(State { at, phase, past, sizes, reference, arrays, own });
     Ok(())
 }

@@ -55,6 +55,17 @@ pub enum Phase {
     Failed,
 }
 
+/// What history a run has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Past {
+    /// None yet.
+    None,
+    /// The one that it began itself.
+    Begun,
+    /// One that it was given, and goes on with.
+    Given,
+}
+
 /// How a run goes about its arrays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Manner {
@@ -85,7 +96,7 @@ pub struct Run<T, A> {
     /// Place in the program.
     at: usize,
     phase: Phase,
-    has_history: bool,
+    past: Past,
     /// The largest of some numbers of the latent when the model was last asked, and when it was first.
     size: f64,
     first_size: f64,
@@ -156,7 +167,7 @@ impl<T: Real, A> Run<T, A> {
             manner,
             at: 0,
             phase: Phase::Waiting,
-            has_history: history.is_some(),
+            past: if history.is_some() { Past::Given } else { Past::None },
             size: 0.0,
             first_size: 0.0,
             x,
@@ -345,7 +356,7 @@ impl<T: Real, A> Run<T, A> {
 
     /// The history; none before there is one.
     pub fn history(&self) -> Option<&[T]> {
-        self.history.as_deref().filter(|_| self.has_history)
+        self.history.as_deref().filter(|_| self.past != Past::None)
     }
 
     /// The corrected derivative of the last step; none before the first.

@@ -1,6 +1,6 @@
 //! What a run does between two requests: it starts the history, makes the moves and judges what comes of them.
 
-use super::{Phase, Run};
+use super::{Past, Phase, Run};
 use crate::arrays::Arrays;
 use crate::direction::{Directed, HistoryInit, Present};
 use crate::error::Error;
@@ -32,7 +32,9 @@ impl<T: Real, A> Run<T, A> {
             HistoryInit::RandInit => history.copy_from_slice(&storage.read(&self.x)?),
             HistoryInit::RandNew => fill_batch(&mut history, &self.seeds, 0, Purpose::History),
         }
-        self.has_history = self.config.momentum.momentum_hist_init != HistoryInit::Zero;
+        if self.config.momentum.momentum_hist_init != HistoryInit::Zero {
+            self.past = Past::Begun;
+        }
         self.history = Some(history);
         Ok(())
     }
@@ -77,7 +79,7 @@ impl<T: Real, A> Run<T, A> {
                 self.compute(storage, &step, noise, true)
             }
             Move::Step { form, sigma_hat, sigma_to, rescale, noise: added } => {
-                let direction = self.direction(sigma_hat);
+                let direction = self.direction(sigma_hat, sigma_to);
                 let begins = direction.uses_history();
                 let step = Step {
                     advance: moving(form, sigma_hat, sigma_to, direction),
@@ -87,7 +89,9 @@ impl<T: Real, A> Run<T, A> {
                     keeps_answer,
                 };
                 self.compute(storage, &step, noise, false)?;
-                self.has_history |= begins;
+                if begins && self.past == Past::None {
+                    self.past = Past::Begun;
+                }
                 self.forget_answer();
                 Ok(())
             }
@@ -95,17 +99,26 @@ impl<T: Real, A> Run<T, A> {
         }
     }
 
-    fn direction(&self, sigma_hat: T) -> Directed<T> {
+    fn direction(&self, sigma_hat: T, sigma_to: T) -> Directed<T> {
         let step = self.step();
-        let sigma_hat = sigma_hat.wide();
+        let (sigma_hat, sigma_to) = (sigma_hat.wide(), sigma_to.wide());
+        let clean = |sigma: f64| if self.config.solver.flow { (1.0 - sigma).max(0.0) } else { 1.0 };
+        let noise = |step: usize| {
+            let sigma = self.levels()[step].wide();
+            sigma / clean(sigma)
+        };
+        let is_second = step == 1 && self.past != Past::Given;
+        let first = self.program.first_weight().filter(|_| is_second);
         self.config.momentum.direction(Present {
             step,
             steps: self.program.steps(),
             ends_at_zero: self.levels()[step + 1] == T::zero(),
             sigma_hat,
-            clean: if self.config.solver.flow { (1.0 - sigma_hat).max(0.0) } else { 1.0 },
+            fell: step.checked_sub(1).map(|before| noise(before) / noise(step)),
+            first_left: first.map_or(0.0, |weight| weight * sigma_to / (sigma_hat - sigma_to)),
+            clean: clean(sigma_hat),
             acts: self.acts,
-            has_history: self.has_history,
+            has_history: self.past != Past::None,
             seeds: &self.seeds,
         })
     }

@@ -1,6 +1,6 @@
 //! A run as it stands, to be copied or to go on elsewhere.
 
-use super::{Phase, Run};
+use super::{Past, Phase, Run};
 use crate::pull::Reference;
 use crate::real::Real;
 
@@ -11,8 +11,8 @@ pub struct State<T, A> {
     pub at: usize,
     /// Where the run is between two requests.
     pub phase: Phase,
-    /// Whether there is a history.
-    pub has_history: bool,
+    /// What history there is.
+    pub past: Past,
     /// How large the latent was when the model was last asked, and when it was first.
     pub sizes: (f64, f64),
     /// The reference.
@@ -36,7 +36,7 @@ impl<T: Real, A> Run<T, A> {
         Ok(State {
             at: self.at,
             phase: self.phase,
-            has_history: self.has_history,
+            past: self.past,
             sizes: (self.size, self.first_size),
             reference: self.reference.clone(),
             arrays: [Some(copy(&self.x)?), copied(&self.ahead)?, self.answer().map(&copy).transpose()?],
@@ -48,7 +48,7 @@ impl<T: Real, A> Run<T, A> {
     pub fn restore(&mut self, state: State<T, A>) {
         let [x, ahead, denoised] = state.arrays;
         let [older, history, momentum_d] = state.own;
-        (self.at, self.phase, self.has_history) = (state.at, state.phase, state.has_history);
+        (self.at, self.phase, self.past) = (state.at, state.phase, state.past);
         (self.size, self.first_size) = state.sizes;
         self.reference = state.reference;
         if let Some(x) = x {

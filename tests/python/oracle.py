@@ -160,23 +160,47 @@ def correct_batch(d, h, momentum, momentum_hist, signs):
     return np.stack([m for m, _ in pairs]), np.stack([new for _, new in pairs])
 
 
-def lead(x, denoised, h, sigma_hat, config, step, is_last, momentum):
-    """The answer ahead of its history, and the next history; `h` None means that there is none yet."""
+def lead(x, move, h, config, step, sigmas, momentum, of_first):
+    """The answer ahead of its history, and the next history; `h` None means that there is none yet.
+
+    `of_first` is the weight that the first answer has in the latent, in the second step of a run that began without a
+    history.
+    """
+    denoised = move.denoised
     t = denoised.dtype.type
     if h is None:
         return denoised, denoised
-    p = 0.0 if is_last else 1 - momentum
-    shares = np.full(len(x), p)
-    if config.lead_guard > 0 and p > 0:
-        kept = max(0.0, 1 - float(sigma_hat)) if config.flow else 1.0
+    sigma_hat, sigma_to = float(move.sigma_hat), float(move.sigma_to)
+    q = p = 1 - momentum
+    if sigmas[step + 1] == 0:
+        q *= reach(config, step, [float(sigma) for sigma in sigmas])
+    shares = np.full(len(x), q)
+    if config.lead_guard > 0 and q > 0:
+        with np.errstate(divide="ignore", invalid="ignore"):
+            caught = p * of_first * np.float64(sigma_to) / (sigma_hat - sigma_to) if of_first else 0.0
+        kept = clean(config, sigma_hat)
         images = zip(x, denoised, h, strict=True)
-        shares = [lead_share(*image, p, config.lead_guard, float(sigma_hat), kept) for image in images]
+        shares = np.array([lead_share(*image, q, config.lead_guard, sigma_hat, kept) for image in images]) + caught
+        shares[~np.isfinite(shares)] = 0.0
     k = at(config.momentum_hist, step)
     return denoised + per_image(shares, denoised) * (denoised - h), t(k) * h + t(1 - k) * denoised
 
 
+def clean(config, sigma):
+    return max(0.0, 1 - sigma) if config.flow else 1.0
+
+
+def reach(config, step, sigmas):
+    """Of the step to sigma 0, from the level of the answer before to that of the present one."""
+    if config.lead_guard == 0 or step == 0:
+        return 0.0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        before, now = (np.float64(sigma) / clean(config, sigma) for sigma in sigmas[step - 1 : step + 1])
+        return min(1.0, 2 / ((before / now) ** 2 - 1)) if before > now else 0.0
+
+
 def lead_share(x, denoised, h, p, guard, sigma_hat, kept):
-    """Of one image: how much of the answer's change is added to it."""
+    """Of one image: how much of the answer's change is added to it, without what is made good of the first step."""
     x, denoised, h = (np.float64(values).ravel() for values in (x, denoised, h))
     with np.errstate(divide="ignore", invalid="ignore"):
         change, rest, std = (
@@ -189,7 +213,7 @@ def lead_share(x, denoised, h, p, guard, sigma_hat, kept):
         if share > 0:
             turn = change @ rest / (kept * (change @ change)) if kept else 0.0
             share *= np.fmin(1, guard * std / (p * np.sqrt(np.square(change).mean()))) * np.clip(1 + turn / 2, 0.5, 1)
-    return share if np.isfinite(share) else 0.0
+    return share
 
 
 def signs_at(config, seeds, step):
@@ -372,7 +396,10 @@ def run(denoise, x, sigmas, config, *, reference=None, reference_mask=None, nois
             continue
         moved, m, hist = move.plain, move.derivative, at(config.momentum_hist, i)
         if leads:
-            ahead, h = lead(x, move.denoised, h, move.sigma_hat, config, i, sigmas[i + 1] == 0, momentum)
+            if i == 0:
+                weight = (1 - float(move.sigma_to) / float(move.sigma_hat)) * float(move.rescale)
+            of_first = weight if i == 1 and history is None else 0.0
+            ahead, h = lead(x, move, h, config, i, sigmas, momentum, of_first)
             m = (x - ahead) / move.sigma_hat
             moved = x + m * (move.sigma_to - move.sigma_hat)
         elif momentum != 1 and config.momentum_mode == "classic":
