@@ -132,6 +132,7 @@ QUOTED = {
         "er_sde",
         "lead, no guard",
         "lead, clip only",
+        "lead, plain ends",
         "2M SDE, guard",
     ],
     PLAIN_ODE: [LEAD_ODE.name, "dpmpp_2m", "unipc", "lms", "deis"],
