@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from .distances import METRICS
@@ -89,12 +89,16 @@ class Summary:
             for metric in METRICS
         ]
 
-    def to_best(self, sampler: str) -> list[tuple[Ratio, str]]:
-        """`sampler` against the best of the others in each case and metric, and which that was."""
+    def to_best(self, sampler: str, among: Collection[str] | None = None) -> list[tuple[Ratio, str]]:
+        """`sampler` against the best of the others, or of those named, in each case and metric, and which that was."""
         found = []
         for of in self._by_case.values():
             for metric in METRICS:
-                others = [result for result in of.values() if result.source not in ("sonar", "ablation")]
+                others = [
+                    result
+                    for name, result in of.items()
+                    if result.source not in ("sonar", "ablation") and (among is None or name in among)
+                ]
                 best = min(others, key=lambda r: distance(r.squared[metric], r.floor[metric]))
                 found.append((ratio(of[sampler], best, metric), best.sampler))
         return found

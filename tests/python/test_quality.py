@@ -16,7 +16,7 @@ from quality.problems import problem
 from quality.report import headline, report
 from quality.samplers import Noise
 from quality.schedules import SCHEDULES, karras
-from quality.summary import PLAIN, PLAIN_ODE, Summary, ratio
+from quality.summary import PLAIN, PLAIN_ODE, Summary, geometric_mean, ratio
 
 ROOT = Path(__file__).parents[2]
 FIGURES = figures.read(ROOT / "docs" / "quality-figures.csv")
@@ -153,6 +153,27 @@ def test_distances_to_the_data_in_the_text_are_those_measured(sampler):
 def test_leads_figures_on_one_kind_of_problem_are_those_measured(mixtures):
     kind = Summary(r for r in FIGURES if r.case.problem.startswith("mixture") == mixtures)
     assert in_the_text(kind.mean(LEAD.name, PLAIN, calls) for calls in CALLS)
+
+
+NOISY = {
+    *("euler_ancestral", "dpmpp_2m_sde", "dpmpp_3m_sde", "dpm_2_ancestral", "dpmpp_2s_ancestral", "dpmpp_sde"),
+    *("sa_solver", "res_multistep_ancestral", "sa_solver_comfyui", "seeds_2", "er_sde"),
+}
+
+
+def test_lead_against_the_best_of_each_kind_is_as_the_text_says():
+    summary = Summary(FIGURES)
+    others = {name for name, source in summary.samplers().items() if source not in ("sonar", "ablation")}
+    assert others > NOISY
+
+    def mean(sampler, among=None):
+        return geometric_mean(found.value for found, _ in summary.to_best(sampler, among))
+
+    text, lead, ode = " ".join(PAGE.split()), LEAD.name, LEAD_ODE.name
+    assert f"Lead ODE is at {mean(ode):.2f}, of all samplers the nearest, Lead at {mean(lead):.2f}" in text
+    assert f"of those with noise alone Lead is at {mean(lead, NOISY):.2f}" in text
+    assert f"of those without Lead ODE is at {mean(ode, others - NOISY):.2f}" in text
+    assert f"with noise in each case would be at {mean(lead) / mean(lead, NOISY):.2f}" in text
 
 
 def in_the_text(values):
