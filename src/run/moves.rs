@@ -108,7 +108,7 @@ impl<T: Real, A> Run<T, A> {
             sigma / clean(sigma)
         };
         let is_second = step == 1 && self.past != Past::Given;
-        let first = self.program.first_weight().filter(|_| is_second);
+        let first = if is_second { self.program.first_weight() } else { None };
         self.config.momentum.direction(Present {
             step,
             steps: self.program.steps(),
