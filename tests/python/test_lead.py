@@ -159,30 +159,34 @@ def test_one_number_has_no_deviation_and_is_stepped_plainly():
     same_bits(*outs)
 
 
-def down(sampler, sigma, sigma_next):
-    """To which level a step goes before its noise."""
-    return ancestral_step(sigma, sigma_next)[0] if sampler == "euler_a" else sigma_next
+def down(sampler, sigma, sigma_next, flow=False):
+    """To which level a step goes before its noise, and the factor on the latent there."""
+    if sampler != "euler_a":
+        return sigma_next, 1.0
+    to, _, rescale = ancestral_step(sigma, sigma_next, flow=flow)
+    return to, rescale
 
 
-def made_good(sampler, sigmas, p):
+def made_good(sampler, sigmas, p, flow=False):
     """How much of its change is added to the second answer for the first step."""
-    first, second = (down(sampler, *sigmas[step : step + 2]) for step in (0, 1))
-    return p * (1 - first / sigmas[0]) * second / (sigmas[1] - second)
+    (first, rescale), (second, _) = (down(sampler, *sigmas[step : step + 2], flow) for step in (0, 1))
+    return p * rescale * (1 - first / sigmas[0]) * second / (sigmas[1] - second)
 
 
 @EACH
-def test_the_second_step_makes_the_first_one_that_of_both_answers_mean(sampler):
+@pytest.mark.parametrize(("flow", "sigmas"), [(False, [8.0, 3.0, 1.0]), (True, [0.9, 0.6, 0.3])])
+def test_the_second_step_makes_the_first_one_that_of_both_answers_mean(sampler, flow, sigmas):
     """The first step as if with the mean of its answer and the second (trapezoid), whatever the guard trusts."""
-    sigmas = np.array([8.0, 3.0, 1.0])
     for guard in (1e-9, 0.25):  # one that trusts nothing, and the usual one
-        (first, second), states, _ = walk(lead(sampler, momentum=0.5, momentum_hist=0.0, lead_guard=guard), sigmas)
+        config = lead(sampler, momentum=0.5, momentum_hist=0.0, lead_guard=guard, flow=flow)
+        (first, second), states, _ = walk(config, sigmas, X / X.std() * sigmas[0])
         after, _, derivative = states[1]
-        to, on = (down(sampler, *sigmas[step : step + 2]) for step in (0, 1))
+        (to, rescale), (on, _) = (down(sampler, *sigmas[step : step + 2], flow) for step in (0, 1))
         change = second - first
-        corrected = after + (1 - to / sigmas[0]) * change / 2
+        corrected = after + rescale * (1 - to / sigmas[0]) * change / 2
         ahead = after - sigmas[1] * derivative - second
         share = (ahead * change).sum((1, 2, 3), keepdims=True) / np.square(change).sum((1, 2, 3), keepdims=True)
-        trusted = share - made_good(sampler, sigmas, 0.5)
+        trusted = share - made_good(sampler, sigmas, 0.5, flow)
         target = second + trusted * change
         moved = target + (corrected - target) * on / sigmas[1]
         np.testing.assert_allclose(after + derivative * (on - sigmas[1]), moved, rtol=1e-9, atol=1e-9)

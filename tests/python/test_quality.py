@@ -14,7 +14,7 @@ from quality.package_samplers import LEAD, LEAD_ODE
 from quality.part import every_sampler
 from quality.problems import problem
 from quality.report import headline, report
-from quality.samplers import Noise
+from quality.samplers import Noise, Sampler
 from quality.schedules import SCHEDULES, karras
 from quality.summary import PLAIN, PLAIN_ODE, Summary, geometric_mean, ratio
 
@@ -109,6 +109,25 @@ def test_no_sampler_makes_more_calls_than_it_may(schedule):
             assert len(asked) <= calls, sampler.name
             assert np.isclose(asked[0], 14.61, atol=0.01), sampler.name
             assert out.isfinite().all(), sampler.name
+
+
+def test_a_runs_noise_is_not_its_start_again(tmp_path):
+    """With one seed for both, the second step would see more noise than its level says."""
+    task, size, seen = problem("mixture64_3"), Size(images=40, seeds=1, converged_steps=4), []
+
+    def run(model, x, sigmas, seed):
+        seen.extend([x / sigmas[0], Noise(x, seed)()])
+        return x
+
+    found = measure(
+        task,
+        Converged(task, 1.0, size, tmp_path),
+        Case(task.name, 1.0, "karras", 5),
+        [Sampler("", "", "sde", run)],
+        size,
+    )
+    assert len(list(found)) == 1
+    assert abs(np.corrcoef(*(values.flatten().numpy() for values in seen))[0, 1]) < 0.1
 
 
 def test_every_sampler_ends_at_the_converged_samples_with_many_calls(tmp_path):
